@@ -1,0 +1,38 @@
+"""Notebooks of a given size, the same every time."""
+
+from __future__ import annotations
+
+import base64
+import json
+import random
+from pathlib import Path
+
+
+def image_notebook(path: Path, size: int) -> Path:
+    """Write a notebook of about `size` bytes: code cells with one base64 image each, text cells between."""
+    dice = random.Random(size)
+    images = max(1, min(50, size // 200_000))
+    each = max(200, (size - 4_000) // images)
+    cells: list[dict[str, object]] = [code("first", "x = 1\n")]
+    for number in range(images):
+        png = base64.b64encode(dice.randbytes(each * 3 // 4)).decode()
+        cells.append(code(f"plot{number}", f"plt.plot(data[{number}])\nplt.show()", png))
+        cells.append(
+            {"cell_type": "markdown", "id": f"text{number}", "metadata": {}, "source": f"## Figure {number}"}
+        )
+    notebook = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    path.write_text(json.dumps(notebook, indent=1) + "\n")
+    return path
+
+
+def code(cell_id: str, source: str, png: str | None = None) -> dict[str, object]:
+    """A code cell, with an image for output if one is given."""
+    output = {"output_type": "display_data", "metadata": {}, "data": {"image/png": png, "text/plain": "<Figure>"}}
+    return {
+        "cell_type": "code",
+        "execution_count": None,
+        "id": cell_id,
+        "metadata": {},
+        "outputs": [output] if png else [],
+        "source": source,
+    }

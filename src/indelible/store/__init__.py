@@ -1,0 +1,1 @@
+"""The durable side: the journal of edits and the blobs. Only here is SQLite known."""
