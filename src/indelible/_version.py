@@ -1,3 +1,5 @@
-"""The one place where the version is written; ui/package.json repeats it, and a test compares them."""
+"""The version, which is written in one place: ui/package.json."""
 
-__version__ = "0.1.0"
+from importlib.metadata import version
+
+__version__ = version("indelible")

@@ -276,7 +276,19 @@ class Page:
         return Mark(self.seq, self.order(), write_notebook(self.content()), sources)
 
     def saved(self, mark: Mark) -> str:
-        """The file holds everything up to `mark`: what was not recorded again since is as in the base."""
+        """Tell the server that the file holds everything up to `mark`. Once it is acked, `rebase`."""
+        count = sum(run[1] for run in mark.order)
+        message = {"t": "saved", "wc": WC, "epoch": 1, "seq": mark.seq, "order": mark.order}
+        return json.dumps({**message, "hash": hashlib.sha256(mark.file).hexdigest(), "cells": count})
+
+    def send_whole(self, key: int) -> None:
+        """The server could not use a splice of this cell."""
+        for cell in self.cells:
+            if cell.key == key:
+                self._all_dirty(cell)
+
+    def rebase(self, mark: Mark) -> None:
+        """What was not recorded again since `mark` is as in the base now."""
         self.file, self.base = mark.file, hashlib.sha256(mark.file).hexdigest()
         for cell in self.cells:
             cell.is_trust_known = cell.is_trust_known and cell.head_seq > mark.seq
@@ -285,6 +297,3 @@ class Page:
             for output in cell.outputs:
                 if output.stream is not None and output.stream.seq <= mark.seq:
                     output.stream.rev = None
-        count = sum(run[1] for run in mark.order)
-        message = {"t": "saved", "wc": WC, "epoch": 1, "seq": mark.seq, "hash": self.base}
-        return json.dumps({**message, "order": mark.order, "cells": count})

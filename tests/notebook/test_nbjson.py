@@ -15,7 +15,9 @@ from indelible.notebook.nbjson import has_cell_ids, read_notebook, without_trust
 from .page import Page
 from .test_round_trip import BASES
 
-REAL = sorted(Path("/work/shared/data/real-notebooks").rglob("*.ipynb"))
+FOLDERS = [Path(__file__).parents[2] / "examples", Path("/work/shared/data/real-notebooks")]
+REAL = sorted(path for folder in FOLDERS for path in folder.rglob("*.ipynb"))
+MARKDOWN = {"cell_type": "markdown", "metadata": {}, "source": "# 标题\n"}
 CODE: dict[str, Any] = {
     "cell_type": "code",
     "execution_count": None,
@@ -33,7 +35,7 @@ TRICKY = [
     notebook(),
     notebook({**CODE, "metadata": {"trusted": True, "x": 1.0, "n": 2**60}}, signature="s", orig_nbformat=2),
     notebook({**CODE, "source": ["a\x0b", "b\x85", "c\u2028", "d\r\n", "e\r", "f\x1c"]}),
-    notebook({"cell_type": "markdown", "metadata": {}, "source": "# 标题\n", "attachments": {"a": {"text/plain": ["x", "y"]}}}),
+    notebook({**MARKDOWN, "attachments": {"a": {"text/plain": ["x", "y"]}}}),
     notebook(
         {
             **CODE,
@@ -114,7 +116,8 @@ def test_missing_and_double_cell_ids_are_left_alone() -> None:
 @pytest.mark.parametrize(
     "content",
     [
-        b"", b"{", b"[]", b"null", b"\xff", b"\xef\xbb\xbf{}", b'{"nbformat": 4}', b'{"nbformat": 9, "cells": []}',
+        b"", b"{", b"[]", b"null", b"\xff", b"\xef\xbb\xbf{}", b'{"nbformat": 4}',
+        b'{"nbformat": 9, "cells": []}',
         b'{"nbformat": 4, "metadata": {}, "cells": 3}', b'{"nbformat": 4, "metadata": {}, "cells": [3]}',
         b'{"nbformat": 4, "metadata": {}, "cells": [{"metadata": {}, "attachments": null}]}',
         b'{"nbformat": "4", "metadata": {}, "cells": []}', b"[" * 100_000,

@@ -10,11 +10,11 @@ from random import Random
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from indelible.model import CellKey, Edit, Opening, Saved, Seq
+from indelible.errors import StalePart
+from indelible.model import Edit, Opening, Saved, Seq
 from indelible.notebook.apply import opened_draft
 from indelible.notebook.compose import materialise
 from indelible.notebook.ledger import Ledger, ledger_edit, ledger_saved
-from indelible.notebook.nbjson import read_notebook
 from indelible.notebook.wire import parse
 from indelible.notebook.wirejson import edit_to_json
 
@@ -84,13 +84,7 @@ class Server:
             self.ledger = ledger_edit(self.ledger, record)
         else:
             assert isinstance(record, Saved)
-            self.ledger = ledger_saved(self.ledger, record, self.base_source)
-
-    def base_source(self, key: CellKey) -> str:
-        working_copy = self.ledger.draft.working_copy
-        keys = [first + index for first, count in working_copy.base_order for index in range(count)]
-        cells = read_notebook(self.files[working_copy.base or ""])["cells"]
-        return str(cells[keys.index(key)]["source"])
+            self.ledger = ledger_saved(self.ledger, record)
 
     def content(self, blobs: dict[bytes, bytes]) -> Json:
         draft = self.ledger.draft
@@ -113,13 +107,24 @@ def play(base: str, steps: list[tuple[Action | str, int]]) -> None:
             server.files[hashlib.sha256(mark.file).hexdigest()] = mark.file
             continue
         else:
-            server.take(page.saved(mark))
+            save(page, server, mark)
             mark = None
         if chance.random() < 0.7:
             flush(page, server)
             assert canonical(server.content(page.blobs)) == canonical(page.content())
     flush(page, server)
     assert canonical(server.content(page.blobs)) == canonical(page.content())
+
+
+def save(page: Page, server: Server, mark: Mark) -> None:
+    while True:
+        try:
+            server.take(page.saved(mark))
+            break
+        except StalePart as refusal:
+            page.send_whole(refusal.key)
+            flush(page, server)
+    page.rebase(mark)
 
 
 def flush(page: Page, server: Server) -> None:

@@ -5,13 +5,12 @@ This is what the store's contract tests compare the SQL with; the server does no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from ..errors import Superseded
-from ..model import UNSET, CellKey, Draft, Edit, Saved, Seq, StoredCell, Text
+from ..errors import StalePart, Superseded
+from ..model import UNSET, CellKey, Draft, Edit, Saved, Seq, StoredCell
 from .apply import apply_edit
-from .text import resolve
 
 Part = tuple[str, int, int]
 """("order" | "meta", 0, 0), (name of a StoredCell's field, key, 0), ("output", key, index)."""
@@ -62,11 +61,11 @@ def _present(draft: Draft) -> set[Part]:
     return parts
 
 
-def ledger_saved(ledger: Ledger, saved: Saved, base_source: Callable[[CellKey], str]) -> Ledger:
+def ledger_saved(ledger: Ledger, saved: Saved) -> Ledger:
     """The file holds everything up to `saved.seq`: those parts leave, `saved.hash` is the base.
 
-    A source that has splices from both sides of the save is made whole with `base_source`, its text in
-    the old base. With an unknown hash nothing leaves. Raises Superseded, and what `resolve` raises.
+    With an unknown hash nothing leaves. Raises Superseded, and StalePart for a source that starts from the
+    old base and has splices from after the save: the tab sends it whole, then says `saved` again.
     """
     working_copy = ledger.draft.working_copy
     if saved.epoch < working_copy.epoch:
@@ -80,7 +79,7 @@ def ledger_saved(ledger: Ledger, saved: Saved, base_source: Callable[[CellKey], 
     if saved.hash is None:
         return replace(ledger, draft=replace(ledger.draft, working_copy=reached))
     stamps = {part: seq for part, seq in ledger.stamps.items() if seq > saved.seq}
-    cells = {key: _left(key, cell, stamps, base_source) for key, cell in ledger.draft.cells.items()}
+    cells = {key: _left(key, cell, stamps) for key, cell in ledger.draft.cells.items()}
     draft = Draft(
         working_copy=replace(reached, base=saved.hash, base_order=saved.order, base_chunks=None),
         order=ledger.draft.order if ("order", 0, 0) in stamps else UNSET,
@@ -90,13 +89,11 @@ def ledger_saved(ledger: Ledger, saved: Saved, base_source: Callable[[CellKey], 
     return Ledger(draft=draft, stamps=stamps)
 
 
-def _left(
-    key: CellKey, cell: StoredCell, stamps: Mapping[Part, Seq], base_source: Callable[[CellKey], str]
-) -> StoredCell:
+def _left(key: CellKey, cell: StoredCell, stamps: Mapping[Part, Seq]) -> StoredCell:
     """The parts of a cell that are newer than the save."""
     source = cell.source if ("source", key, 0) in stamps else UNSET
     if source is not UNSET and isinstance(source.origin, bytes):
-        source = Text(origin=resolve(source, _no_blob, base_source(key)), rev=source.rev)
+        raise StalePart(key, f"cell {key} was changed in place before and after the save")
     stored = {} if cell.outputs is UNSET else cell.outputs
     outputs = {index: value for index, value in stored.items() if ("output", key, index) in stamps}
     has_length = ("outputs_length", key, 0) in stamps
@@ -108,7 +105,3 @@ def _left(
         outputs=outputs if has_length else UNSET,
         outputs_length=cell.outputs_length if has_length else UNSET,
     )
-
-
-def _no_blob(blob: object) -> bytes:
-    raise AssertionError("a text of the base has no chunks")

@@ -35,7 +35,7 @@ class Journal(Protocol):
     def adopt(self, working_copy: str, tab: str) -> WorkingCopy:
         """Hand it over to another tab: epoch + 1, state OPEN. On return it is on disk."""
 
-    def close(self, working_copy: str, epoch: int, state: State | None) -> None:
+    def close_working_copy(self, working_copy: str, epoch: int, state: State | None) -> None:
         """Set the state; None forgets the working copy and its parts."""
 
     def rename(self, working_copy: str | None, old: str, new: str, root: str) -> None:
@@ -44,8 +44,10 @@ class Journal(Protocol):
     def keep_base(self, working_copy: str, base: str, chunks: Sequence[Chunk]) -> None:
         """Note that the base's bytes are in the blob store (already synced there)."""
 
-    def fold(self, working_copy: str, key: CellKey, output: int | None, path: Path, upto: int, text: Text) -> None:
-        """Replace what a text was at revision `upto` by an equal, shorter form; later splices stay."""
+    def fold(
+        self, working_copy: str, key: CellKey, output: int | None, path: Path, upto: int, text: Text
+    ) -> None:
+        """Replace what a text is at revision `upto` by an equal, shorter form; if it has moved on, do nothing."""
 
     def working_copies(self) -> Sequence[WorkingCopy]:
         """All that the journal holds."""

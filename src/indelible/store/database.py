@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import apsw
 
 from ..errors import DiskFull, StoreDamaged, StoreError, StoreHeld, StoreReadOnly, StoreUnreachable
+from ..fs import explained as explained_os
 from ..fs import free_bytes
 
 DAMAGE = (apsw.CorruptError, apsw.NotADBError, apsw.FormatError)
 
 
-def connect(path: Path, *, exclusive: bool, vfs: str | None = None, read_only: bool = False) -> apsw.Connection:
+def connect(
+    path: Path, *, exclusive: bool, vfs: str | None = None, read_only: bool = False
+) -> apsw.Connection:
     """A connection that syncs at every commit. Raises StoreError."""
     flags = apsw.SQLITE_OPEN_READONLY if read_only else apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
     with explained(path):
+        if not read_only:
+            _make_private(path)
         db = apsw.Connection(str(path), flags=flags, vfs=vfs)
         try:
             db.set_busy_timeout(5_000)
@@ -31,6 +37,22 @@ def connect(path: Path, *, exclusive: bool, vfs: str | None = None, read_only: b
             db.close()
             raise
     return db
+
+
+def _make_private(path: Path) -> None:
+    """Make the file, 0600, if it is missing. What SQLite puts beside it gets the same rights."""
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except FileExistsError:
+        return
+    except OSError as error:
+        raise explained_os(error, path) from error
+
+
+def scalar(db: apsw.Connection, sql: str) -> int:
+    """The one number that a query gives."""
+    found = db.execute(sql).fetchone()
+    return int(found[0]) if found else 0
 
 
 def prepare(db: apsw.Connection) -> None:
@@ -58,7 +80,9 @@ def translated(error: apsw.Error, path: Path) -> StoreError:
     """Our error for one of SQLite's."""
     if isinstance(error, DAMAGE):
         return StoreDamaged(
-            f"{path} is damaged: {error}", hint="it will be set aside and a fresh one filled from the open tabs", path=path
+            f"{path} is damaged: {error}",
+            hint="it will be set aside and a fresh one filled from the open tabs",
+            path=path,
         )
     if isinstance(error, apsw.FullError) or _is_out_of_space(error, path):
         return DiskFull(

@@ -20,8 +20,8 @@ from ..model import (
     Draft,
     Edit,
     Path,
+    Runs,
     Saved,
-    Seq,
     StoredCell,
     Text,
     TextChange,
@@ -81,7 +81,8 @@ class Holding:
     def draft(self, db: apsw.Connection) -> Draft:
         """Everything, read and checked."""
         cells: dict[CellKey, dict[str, Any]] = {}
-        order, meta = UNSET, UNSET
+        order: Runs | Unset = UNSET
+        meta: Value | Unset = UNSET
         for (key, part, index), row in sorted(self.parts.items()):
             form = read_part(db, row.rowid, (self.working_copy.id, key, part, index))
             if part is Part.ORDER:
@@ -229,8 +230,7 @@ class Change:
         body = rows.encode(rows.working_copy_form(one))
         total = rows.checksum(one.id, body)
         if self._rowid is None:
-            added = self._db.execute(SQL["add_working_copy"], (one.id, body, total)).fetchone()
-            self._rowid = int(added[0])
+            self._rowid = _added(self._db, "add_working_copy", (one.id, body, total))
         else:
             self._db.execute(SQL["set_working_copy"], (body, total, self._rowid))
 
@@ -255,17 +255,16 @@ class Change:
         if change.outputs is UNSET:
             return
         length = change.outputs.length
-        known = self._form((key, Part.OUTPUTS_LENGTH, 0)) if self._has((key, Part.OUTPUTS_LENGTH, 0)) else None
+        known = (
+            self._form((key, Part.OUTPUTS_LENGTH, 0)) if self._has((key, Part.OUTPUTS_LENGTH, 0)) else None
+        )
         if known is not None or fresh:
             for index in range(known or 0, length):
                 if not isinstance(change.outputs.changed.get(index), Value):
                     raise StalePart(key, f"cell {key}: output {index} is new, and is not whole")
             self._drop([(key, Part.OUTPUT, index) for index in range(length, known or 0)])
-        if length != known:
-            self._put((key, Part.OUTPUTS_LENGTH, 0), edit, length)
-        else:
-            # Newer than every output of the cell, so that a save keeps the number with the outputs.
-            self._put((key, Part.OUTPUTS_LENGTH, 0), edit, length)
+        # Written each time: never older than an output of the cell, so that a save keeps the number with the outputs.
+        self._put((key, Part.OUTPUTS_LENGTH, 0), edit, length)
         for index, output in change.outputs.changed.items():
             value = self._patched(key, index, output) if isinstance(output, ValuePatch) else output
             self._put((key, Part.OUTPUT, index), edit, rows.value_form(value))
@@ -274,7 +273,9 @@ class Change:
 
     def _source(self, key: CellKey, source: Text | TextChange, edit: Edit) -> None:
         if isinstance(source, TextChange):
-            present: Text | Unset = self._text(key, Part.SOURCE, 0) if self._has((key, Part.SOURCE, 0)) else UNSET
+            present: Text | Unset = (
+                self._text(key, Part.SOURCE, 0) if self._has((key, Part.SOURCE, 0)) else UNSET
+            )
             source = changed_text(present, source, key)
         self._put((key, Part.SOURCE, 0), edit, rows.text_form(source))
         self._weigh(key, None, (), source)
@@ -330,8 +331,7 @@ class Change:
             rowid = self._row(address).rowid
             self._db.execute(SQL["set_part"], (seq, at_ms, body, total, rowid))
         else:
-            added = self._db.execute(SQL["add_part"], (*key, seq, at_ms, body, total)).fetchone()
-            rowid = int(added[0])
+            rowid = _added(self._db, "add_part", (*key, seq, at_ms, body, total))
         self._fresh[address] = Row(rowid, seq)
 
     def _drop(self, addresses: list[Address]) -> None:
@@ -341,6 +341,7 @@ class Change:
                 self._fresh[address] = None
 
 
-def position(holding: Holding) -> Seq:
-    """The last edit on disk."""
-    return holding.working_copy.seq
+def _added(db: apsw.Connection, query: str, values: tuple[Any, ...]) -> int:
+    """Insert a row; its rowid."""
+    db.execute(SQL[query], values)
+    return db.last_insert_rowid()

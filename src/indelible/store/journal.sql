@@ -21,7 +21,7 @@ CREATE TABLE parts (
 SELECT rowid, id, body, sum FROM working_copies;
 
 -- name: add_working_copy
-INSERT INTO working_copies (id, body, sum) VALUES (?, ?, ?) RETURNING rowid;
+INSERT INTO working_copies (id, body, sum) VALUES (?, ?, ?);
 
 -- name: set_working_copy
 UPDATE working_copies SET body = ?, sum = ? WHERE rowid = ?;
@@ -36,7 +36,7 @@ SELECT rowid, wc, cell, part, idx, seq, at_ms, body, sum FROM parts;
 SELECT wc, cell, part, idx, seq, at_ms, body, sum FROM parts WHERE rowid = ?;
 
 -- name: add_part
-INSERT INTO parts (wc, cell, part, idx, seq, at_ms, body, sum) VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING rowid;
+INSERT INTO parts (wc, cell, part, idx, seq, at_ms, body, sum) VALUES (?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: set_part
 UPDATE parts SET seq = ?, at_ms = ?, body = ?, sum = ? WHERE rowid = ?;

@@ -98,7 +98,9 @@ def value_form(value: Value | None) -> Any:
 
 
 def value_from(form: Any) -> Value:
-    return Value(json=form["json"], long={tuple(path): text_from(text) for path, text in form.get("long", ())})
+    return Value(
+        json=form["json"], long={tuple(path): text_from(text) for path, text in form.get("long", ())}
+    )
 
 
 def head_form(head: Head) -> Any:

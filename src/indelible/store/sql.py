@@ -11,4 +11,4 @@ def queries(name: str) -> Mapping[str, str]:
     """The queries of store/NAME.sql, by name."""
     text = files(__package__).joinpath(f"{name}.sql").read_text(encoding="utf-8")
     pieces = re.split(r"^-- name: (\w+)$", text, flags=re.MULTILINE)
-    return dict(zip(pieces[1::2], (body.strip() for body in pieces[2::2])))
+    return dict(zip(pieces[1::2], (body.strip() for body in pieces[2::2]), strict=True))
