@@ -121,7 +121,7 @@ def _change(index: int, source: str, blobs: dict[bytes, bytes]) -> CellChange:
     )
     stream = Value(
         json={"output_type": "stream", "name": "stdout", "text": None},
-        long={("text",): Text(origin="epoch 1\n" * 100, splices=(Splice(800, 0, "epoch 2\n"),), rev=2)},
+        long={("text",): Text(origin="epoch 1\n" * 100, rev=2)},
     )
     return CellChange(
         key=CellKey(index),

@@ -121,7 +121,7 @@ class CellChange:
     head: Head | Unset = UNSET
     source: Text | TextChange | Unset = UNSET
     metadata: Value | Unset = UNSET
-    attachments: Value | None | Unset = UNSET
+    attachments: Value | Unset | None = UNSET
     outputs: OutputsChange | Unset = UNSET
 
 
@@ -185,12 +185,14 @@ class WorkingCopy:
 
     `base` is the .ipynb's SHA-256 (hex) or None when the journal holds every cell; `base_order` gives
     the base's cells their keys; `base_chunks` is set once the base's bytes are in the blob store.
+    `loaded_from` is the file's SHA-256 that the tab last read or wrote, also when there is no base.
     `saved_seq` is the last edit that the file holds, `seq` the last one on disk here.
     """
 
     id: str
     path: str
     root: str
+    loaded_from: str | None
     base: str | None
     base_order: Runs
     base_chunks: tuple[Chunk, ...] | None
@@ -215,7 +217,7 @@ class StoredCell:
     head: Head | Unset = UNSET
     source: Text | Unset = UNSET
     metadata: Value | Unset = UNSET
-    attachments: Value | None | Unset = UNSET
+    attachments: Value | Unset | None = UNSET
     outputs: Mapping[int, Value] | Unset = UNSET
     outputs_length: int | Unset = UNSET
 

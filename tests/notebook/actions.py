@@ -6,7 +6,8 @@ import copy
 from collections.abc import Callable
 from random import Random
 
-from .page import Json, Page, PageCell, PageOutput, PageText, js_length, units
+from .page import Page
+from .pagecell import Json, PageCell, PageOutput, PageText, js_length, units
 
 Action = Callable[[Page, Random], None]
 

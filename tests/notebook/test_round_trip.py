@@ -19,7 +19,8 @@ from indelible.notebook.wire import parse
 from indelible.notebook.wirejson import edit_to_json
 
 from .actions import ACTIONS, LARGE_ACTIONS, Action
-from .page import WC, Json, Mark, Page
+from .page import WC, Mark, Page
+from .pagecell import Json
 
 
 def code_cell(cell_id: str, count: int | None, source: Json) -> Json:

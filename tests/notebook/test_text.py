@@ -23,7 +23,7 @@ from indelible.notebook.text import (
     text_digest,
 )
 
-from .page import js_length, js_splice
+from .pagecell import js_length, js_splice
 
 texts = st.lists(st.sampled_from(["a", "\r\n", "é", "汉", "😀", "\ud83d", "\ude00"]), max_size=12).map(
     lambda parts: normal("".join(parts))

@@ -38,6 +38,7 @@ def opened_draft(opening: Opening, root: str, at: datetime) -> Draft:
         id=opening.working_copy,
         path=opening.path,
         root=root,
+        loaded_from=opening.base,
         base=opening.base,
         base_order=((0, opening.cells),) if known and opening.cells else (),
         base_chunks=None,

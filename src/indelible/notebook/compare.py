@@ -40,9 +40,7 @@ def _meaning_of_cell(cell: dict[str, Any], with_ids: bool) -> dict[str, Any]:
     if not cell.get("attachments"):
         noise.add("attachments")
     meaning = {name: value for name, value in cell.items() if name not in noise}
-    meaning["metadata"] = {
-        name: value for name, value in cell.get("metadata", {}).items() if name != "trusted"
-    }
+    meaning["metadata"] = {name: value for name, value in cell.get("metadata", {}).items() if name != "trusted"}
     return meaning
 
 

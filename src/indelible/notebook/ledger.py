@@ -54,9 +54,7 @@ def _touched(edit: Edit) -> list[Part]:
 def _present(draft: Draft) -> set[Part]:
     parts: set[Part] = {("order", 0, 0), ("meta", 0, 0)}
     for key, cell in draft.cells.items():
-        parts.update(
-            (name, key, 0) for name in ("head", "source", "metadata", "attachments", "outputs_length")
-        )
+        parts.update((name, key, 0) for name in ("head", "source", "metadata", "attachments", "outputs_length"))
         parts.update(("output", key, index) for index in (() if cell.outputs is UNSET else cell.outputs))
     return parts
 

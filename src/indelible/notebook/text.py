@@ -77,9 +77,7 @@ def _merged(first: Splice, second: Splice) -> Splice | None:
         return None
     kept = Splice(max(start, 0), min(end, inserted) - max(start, 0), second.inserted)
     beyond = max(-start, 0) + max(end - inserted, 0)
-    return Splice(
-        min(first.position, second.position), first.deleted + beyond, splice(first.inserted, (kept,))
-    )
+    return Splice(min(first.position, second.position), first.deleted + beyond, splice(first.inserted, (kept,)))
 
 
 def length_of(text: Text) -> int | None:

@@ -137,9 +137,7 @@ def _path_and_text(entry: Any, where: str) -> tuple[Path, Any]:
     f.a_list(steps, where, PATH_DEPTH)
     if not steps:
         raise f.malformed(where, "a path")
-    path = tuple(
-        f.a_string(step, where, NAME_LENGTH) if type(step) is str else f.an_int(step, where) for step in steps
-    )
+    path = tuple(f.a_string(step, where, NAME_LENGTH) if type(step) is str else f.an_int(step, where) for step in steps)
     return path, text
 
 

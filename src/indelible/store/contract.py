@@ -44,9 +44,7 @@ class Journal(Protocol):
     def keep_base(self, working_copy: str, base: str, chunks: Sequence[Chunk]) -> None:
         """Note that the base's bytes are in the blob store (already synced there)."""
 
-    def fold(
-        self, working_copy: str, key: CellKey, output: int | None, path: Path, upto: int, text: Text
-    ) -> None:
+    def fold(self, working_copy: str, key: CellKey, output: int | None, path: Path, upto: int, text: Text) -> None:
         """Replace what a text is at revision `upto` by an equal, shorter form; if it has moved on, do nothing."""
 
     def working_copies(self) -> Sequence[WorkingCopy]:

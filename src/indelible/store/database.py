@@ -17,9 +17,7 @@ from ..fs import free_bytes
 DAMAGE = (apsw.CorruptError, apsw.NotADBError, apsw.FormatError)
 
 
-def connect(
-    path: Path, *, exclusive: bool, vfs: str | None = None, read_only: bool = False
-) -> apsw.Connection:
+def connect(path: Path, *, exclusive: bool, vfs: str | None = None, read_only: bool = False) -> apsw.Connection:
     """A connection that syncs at every commit. Raises StoreError."""
     flags = apsw.SQLITE_OPEN_READONLY if read_only else apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
     with explained(path):

@@ -195,6 +195,7 @@ class Change:
             replace(
                 old,
                 epoch=saved.epoch,
+                loaded_from=saved.hash,
                 base=base,
                 base_order=base_order,
                 base_chunks=base_chunks,
@@ -255,9 +256,7 @@ class Change:
         if change.outputs is UNSET:
             return
         length = change.outputs.length
-        known = (
-            self._form((key, Part.OUTPUTS_LENGTH, 0)) if self._has((key, Part.OUTPUTS_LENGTH, 0)) else None
-        )
+        known = self._form((key, Part.OUTPUTS_LENGTH, 0)) if self._has((key, Part.OUTPUTS_LENGTH, 0)) else None
         if known is not None or fresh:
             for index in range(known or 0, length):
                 if not isinstance(change.outputs.changed.get(index), Value):
@@ -273,9 +272,7 @@ class Change:
 
     def _source(self, key: CellKey, source: Text | TextChange, edit: Edit) -> None:
         if isinstance(source, TextChange):
-            present: Text | Unset = (
-                self._text(key, Part.SOURCE, 0) if self._has((key, Part.SOURCE, 0)) else UNSET
-            )
+            present: Text | Unset = self._text(key, Part.SOURCE, 0) if self._has((key, Part.SOURCE, 0)) else UNSET
             source = changed_text(present, source, key)
         self._put((key, Part.SOURCE, 0), edit, rows.text_form(source))
         self._weigh(key, None, (), source)

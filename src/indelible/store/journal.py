@@ -153,9 +153,7 @@ class SqliteJournal:
 
         self._do(work)
 
-    def fold(
-        self, working_copy: str, key: CellKey, output: int | None, path: Path, upto: int, text: Text
-    ) -> None:
+    def fold(self, working_copy: str, key: CellKey, output: int | None, path: Path, upto: int, text: Text) -> None:
         def work() -> None:
             held = self._held(working_copy)
             self._change(held, lambda change: change.fold(key, output, path, upto, text))

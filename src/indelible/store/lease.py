@@ -39,9 +39,7 @@ class Lease:
         except BlockingIOError:
             os.close(handle)
             holder = read_holder(path)
-            raise StoreHeld(
-                f"{path.stem} is held by process {holder.pid if holder else '?'}", path=path
-            ) from None
+            raise StoreHeld(f"{path.stem} is held by process {holder.pid if holder else '?'}", path=path) from None
         except OSError as error:
             os.close(handle)
             raise StoreUnsuitable(

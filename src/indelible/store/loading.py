@@ -86,9 +86,7 @@ def _scan(db: apsw.Connection, table: str) -> list[tuple[int, tuple[Any, ...]]]:
     after, misses = -1, 0
     while misses < 1_000:
         try:
-            for rowid, *record in db.execute(
-                f"SELECT rowid, * FROM {table} WHERE rowid > ? ORDER BY rowid", (after,)
-            ):
+            for rowid, *record in db.execute(f"SELECT rowid, * FROM {table} WHERE rowid > ? ORDER BY rowid", (after,)):
                 found.append((rowid, tuple(record)))
                 after, misses = rowid, 0
             return found

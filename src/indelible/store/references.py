@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..model import UNSET, BlobId, Draft, Text, Unset, Value
+from ..model import UNSET, BlobId, Draft, Edit, Text, Unset, Value, ValuePatch
 
 
 def blobs_of(draft: Draft) -> Iterator[BlobId]:
@@ -22,7 +22,20 @@ def blobs_of(draft: Draft) -> Iterator[BlobId]:
                 yield from _of_value(output)
 
 
-def _of_value(value: Value | Unset | None) -> Iterator[BlobId]:
+def blobs_in_edit(edit: Edit) -> Iterator[BlobId]:
+    """Every blob that an edit names."""
+    yield from _of_value(edit.meta)
+    for cell in edit.cells:
+        if isinstance(cell.source, Text):
+            yield from _of_text(cell.source)
+        yield from _of_value(cell.metadata)
+        yield from _of_value(cell.attachments)
+        if cell.outputs is not UNSET:
+            for output in cell.outputs.changed.values():
+                yield from _of_value(output)
+
+
+def _of_value(value: Value | ValuePatch | Unset | None) -> Iterator[BlobId]:
     if isinstance(value, Value):
         for text in value.long.values():
             yield from _of_text(text)

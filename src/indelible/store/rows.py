@@ -98,9 +98,7 @@ def value_form(value: Value | None) -> Any:
 
 
 def value_from(form: Any) -> Value:
-    return Value(
-        json=form["json"], long={tuple(path): text_from(text) for path, text in form.get("long", ())}
-    )
+    return Value(json=form["json"], long={tuple(path): text_from(text) for path, text in form.get("long", ())})
 
 
 def head_form(head: Head) -> Any:
@@ -122,6 +120,7 @@ def working_copy_form(one: WorkingCopy) -> Any:
         "format": FORMAT,
         "path": one.path,
         "root": one.root,
+        "loaded_from": one.loaded_from,
         "base": one.base,
         "base_order": one.base_order,
         "base_chunks": None if chunks is None else [[chunk.blob.hex(), chunk.length] for chunk in chunks],
@@ -141,6 +140,7 @@ def working_copy_from(identity: str, form: Any) -> WorkingCopy:
         id=identity,
         path=form["path"],
         root=form["root"],
+        loaded_from=form["loaded_from"],
         base=form["base"],
         base_order=runs_from(form["base_order"]),
         base_chunks=None if chunks is None else chunks_from(chunks),

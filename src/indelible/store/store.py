@@ -186,14 +186,10 @@ class Store:
     def _open_blobs(self) -> SqliteBlobs:
         path = self.folder / "history.db"
         try:
-            return SqliteBlobs(
-                path, clock=self._clock, exclusive=self.place.exclusive, on_full=self.release_ballast
-            )
+            return SqliteBlobs(path, clock=self._clock, exclusive=self.place.exclusive, on_full=self.release_ballast)
         except StoreDamaged:
             self._on_damage(self._set_aside(path), [])
-            return SqliteBlobs(
-                path, clock=self._clock, exclusive=self.place.exclusive, on_full=self.release_ballast
-            )
+            return SqliteBlobs(path, clock=self._clock, exclusive=self.place.exclusive, on_full=self.release_ballast)
 
     def _open_journal(self) -> SqliteJournal:
         return SqliteJournal(

@@ -1,0 +1,294 @@
+/**
+ * One notebook open in this page: attaches its recorder when the content is there, tells the recorder what a
+ * save has put into the file, and how the notebook was closed. Loading itself is the provider's.
+ */
+import type { DocumentRegistry } from '@jupyterlab/docregistry';
+import type { INotebookModel, NotebookPanel } from '@jupyterlab/notebook';
+import type { Contents } from '@jupyterlab/services';
+import type { IDisposable } from '@lumino/disposable';
+import type { ISignal } from '@lumino/signaling';
+import { Signal } from '@lumino/signaling';
+
+import type { IProtection, IRecorder, ISavePoint } from './contracts';
+import type { IDraft, IDraftSummary } from './protocol';
+
+/** Who asked for a save. */
+export type SavedBy = 'user' | 'autosave';
+
+/** The last save that ended, as far as this page knows. */
+export interface ISaveResult {
+  readonly at: number;
+  readonly by: SavedBy;
+  /** Null after a success. */
+  readonly failure: Error | null;
+}
+
+/** What the first read of a notebook brought. */
+export interface ILoaded {
+  /** The file, as Jupyter gave it, its content included. */
+  readonly file: Contents.IModel;
+  /** Shown instead of the file's content. */
+  readonly draft: IDraft | null;
+  /** Other drafts of this notebook, not shown. */
+  readonly others: readonly IDraftSummary[];
+}
+
+/** Number of cells in a contents model. */
+export function cellCount(model: Contents.IModel): number {
+  const content = model.content as { cells?: unknown[] } | null;
+  return Array.isArray(content?.cells) ? content.cells.length : 0;
+}
+
+export class OpenNotebook implements IDisposable {
+  constructor(options: OpenNotebook.IOptions) {
+    this.context = options.context;
+    this.mode = options.mode;
+    this._protection = options.protection;
+    this._isLeaving = options.isLeaving;
+    this._now = options.now ?? Date.now;
+    this.context.saveState.connect(this._onSaveState, this);
+    this.context.disposed.connect(this.dispose, this);
+    this.context.ready.then(
+      () => this._onReady(),
+      () => this.dispose()
+    );
+  }
+
+  readonly context: DocumentRegistry.IContext<INotebookModel>;
+  readonly mode: 'full' | 'record';
+
+  /** Content of a PUT that got no answer: it may be in the file or not. */
+  attempted: unknown = null;
+
+  /** The views of this notebook. */
+  readonly panels: NotebookPanel[] = [];
+
+  get recorder(): IRecorder | null {
+    return this._recorder;
+  }
+
+  get loaded(): ILoaded | null {
+    return this._loaded;
+  }
+
+  get lastSave(): ISaveResult | null {
+    return this._lastSave;
+  }
+
+  get isDisposed(): boolean {
+    return this._isDisposed;
+  }
+
+  /** A save is under way. */
+  get isSaving(): boolean {
+    return this._saves > 0;
+  }
+
+  /** The file lacks something that is worth writing. */
+  get isAhead(): boolean {
+    if (this._isDisposed) {
+      return false;
+    }
+    return this._recorder ? this._recorder.isAhead : this.context.model.dirty;
+  }
+
+  /** The recorder was attached or replaced, or a save ended. */
+  get changed(): ISignal<OpenNotebook, void> {
+    return this._changed;
+  }
+
+  /** The content of the first read is about to be shown: remembered for attaching and for the notice. */
+  setLoaded(loaded: ILoaded): void {
+    this._loaded = loaded;
+  }
+
+  /** Forget the file's content: the notice that needed it is gone. */
+  releaseLoaded(): void {
+    this._loaded = null;
+  }
+
+  /** A later read: the content that is about to replace ours is the file's. */
+  reloading(model: Contents.IModel): void {
+    this._recorder?.reloading(model.hash ?? null, cellCount(model));
+  }
+
+  /** Save, as the timer does. Never rejects; the outcome is in `lastSave`. */
+  async autosave(): Promise<void> {
+    this._by = 'autosave';
+    this._saves++;
+    try {
+      await this.context.save();
+    } catch (reason) {
+      const error = reason instanceof Error ? reason : new Error(String(reason));
+      if (this._points.length > 0) {
+        this._ended(error);
+      }
+    } finally {
+      this._saves--;
+      this._by = 'user';
+    }
+  }
+
+  /** The provider could not save (or not ask before saving). */
+  saveFailed(error: Error): void {
+    this._ended(error);
+    // Jupyter says nothing about a cancelled save; whoever shows "Saving…" should not wait forever.
+    if (this.context.saveState instanceof Signal) {
+      this.context.saveState.emit('failed');
+    }
+  }
+
+  /** The server's answer to our PUT, until the save is over. */
+  get written(): Contents.IModel | null {
+    return this._written;
+  }
+
+  /** A PUT for this path has succeeded: `written` is the server's answer. */
+  fileWritten(written: Contents.IModel): void {
+    this.attempted = null;
+    if (this._points.length > 0) {
+      this._written = written;
+      this._hash = null;
+    }
+  }
+
+  /**
+   * The hash that Jupyter asks for after a save. Returns whether it surely is the hash of what we wrote: if
+   * somebody else has written since, the times differ, and Jupyter must not take their hash for ours.
+   */
+  isHashOfOurWrite(model: Contents.IModel): boolean {
+    if (this._written === null) {
+      return true;
+    }
+    const isOurs = this._written.last_modified === model.last_modified;
+    this._hash = isOurs ? (model.hash ?? null) : null;
+    return isOurs;
+  }
+
+  /** Leave what was recorded to the server as a discarded draft, show the file, and record from there. */
+  async discard(): Promise<void> {
+    const recorder = this._recorder;
+    if (!recorder) {
+      return;
+    }
+    this._recorder = null;
+    this._protection.detach(recorder, 'discard');
+    try {
+      await this.context.revert();
+    } finally {
+      if (!this._isDisposed) {
+        this._attach(this.context.contentsModel?.hash ?? null, this.context.model.cells.length);
+      }
+    }
+  }
+
+  dispose(): void {
+    if (this._isDisposed) {
+      return;
+    }
+    this._isDisposed = true;
+    const recorder = this._recorder;
+    this._recorder = null;
+    this._loaded = null;
+    this.context.saveState.disconnect(this._onSaveState, this);
+    this.context.disposed.disconnect(this.dispose, this);
+    if (recorder) {
+      // The model is gone by now; the recorder still knows whether the file holds everything.
+      const how = recorder.isAhead ? (this._isLeaving() ? 'away' : 'discard') : 'clean';
+      this._protection.detach(recorder, how);
+    }
+    this._changed.emit();
+    Signal.clearData(this);
+  }
+
+  private _onReady(): void {
+    if (this._isDisposed) {
+      return;
+    }
+    const { file, draft } = this._loaded ?? { file: null, draft: null };
+    this._attach(file?.hash ?? null, file ? cellCount(file) : this.context.model.cells.length, draft);
+    if (draft) {
+      this.context.model.dirty = true;
+    }
+  }
+
+  private _attach(base: string | null, cells: number, draft: IDraft | null = null): void {
+    const { context, mode } = this;
+    this._recorder = this._protection.attach({
+      context,
+      mode,
+      base: mode === 'full' ? base : null,
+      cells,
+      ...(draft ? { draft } : {})
+    });
+    this._changed.emit();
+  }
+
+  private _onSaveState(_: unknown, state: DocumentRegistry.SaveState): void {
+    if (this.mode === 'record') {
+      return;
+    }
+    if (state === 'started') {
+      // In this very task Jupyter turns the model into the content that it will send.
+      this._points.push(this._recorder?.mark() ?? null);
+      this._written = null;
+      this._hash = null;
+    } else if (state === 'completed') {
+      this._completed();
+    } else if (this._points.length > 0) {
+      this._ended(new Error('The save failed'));
+    }
+  }
+
+  private _completed(): void {
+    const points = this._points.splice(0);
+    const written = this._written;
+    this._written = null;
+    if (written === null || points.length === 0) {
+      return; // "Save As" to another path, or a conflict that was answered with "Revert": our file was not written.
+    }
+    // When saves overlapped we cannot know which content is in the file; the older point is held by both.
+    const point = points[0];
+    if (point && this._recorder) {
+      this._recorder.saved(point, points.length === 1 ? this._hash : null);
+    }
+    // Jupyter has just called the model clean, also for what was typed while the save was under way.
+    if (this._recorder?.isAhead) {
+      this.context.model.dirty = true;
+    }
+    this._lastSave = { at: this._now(), by: this._by, failure: null };
+    this._changed.emit();
+  }
+
+  private _ended(failure: Error): void {
+    this._points.length = 0;
+    this._written = null;
+    this._lastSave = { at: this._now(), by: this._by, failure };
+    this._changed.emit();
+  }
+
+  private _by: SavedBy = 'user';
+  private _changed = new Signal<OpenNotebook, void>(this);
+  private _hash: string | null = null;
+  private _isDisposed = false;
+  private _isLeaving: () => boolean;
+  private _lastSave: ISaveResult | null = null;
+  private _loaded: ILoaded | null = null;
+  private _now: () => number;
+  private _points: (ISavePoint | null)[] = [];
+  private _protection: IProtection;
+  private _recorder: IRecorder | null = null;
+  private _saves = 0;
+  private _written: Contents.IModel | null = null;
+}
+
+export namespace OpenNotebook {
+  export interface IOptions {
+    context: DocumentRegistry.IContext<INotebookModel>;
+    mode: 'full' | 'record';
+    protection: IProtection;
+    /** The page itself is going away (so a closed notebook is not the user's choice). */
+    isLeaving: () => boolean;
+    now?: () => number;
+  }
+}

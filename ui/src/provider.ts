@@ -1,0 +1,174 @@
+/**
+ * What Jupyter reads and writes for a notebook goes through here. The first read brings the draft when there is
+ * one; everything else is Jupyter's own. Whatever fails on our side, the notebook opens and saves as without us.
+ */
+import type { Contents, IContentProvider } from '@jupyterlab/services';
+import { ServerConnection } from '@jupyterlab/services';
+
+import type { IProtection } from './contracts';
+import { isSameNotebook } from './diff';
+import type { OpenNotebook } from './opennotebook';
+import type { OpenNotebooks } from './opennotebooks';
+import type { IOpening } from './protocol';
+
+export const PROVIDER_ID = 'indelible';
+
+/** How long a page waits for what another tab has left in this browser, and for the server's draft. */
+export const FLUSH_MS = 3000;
+export const OPEN_MS = 5000;
+
+/** JupyterLab shows no dialog for an error of this name. */
+class QuietSaveError extends Error {
+  constructor(message: string, cause: unknown) {
+    super(message, { cause });
+    this.name = 'ModalCancelError';
+  }
+}
+
+function withoutHash(model: Contents.IModel): Contents.IModel {
+  const { hash: _, hash_algorithm: __, ...rest } = model;
+  return rest;
+}
+
+export class IndelibleProvider implements IContentProvider {
+  constructor(options: IndelibleProvider.IOptions) {
+    this._rest = options.rest;
+    this._notebooks = options.notebooks;
+    this._protection = options.protection;
+    this._onFailedSave = options.onFailedSave ?? (() => undefined);
+  }
+
+  async get(path: string, options: Contents.IFetchOptions = {}): Promise<Contents.IModel> {
+    const { contentProviderId: _, ...request } = options;
+    if (request.content === false) {
+      return this._getWithoutContent(path, request);
+    }
+    const waiting = this._notebooks.waiting(path);
+    if (waiting) {
+      return this._getFirst(waiting, path, request);
+    }
+    const model = await this._rest.get(path, { ...request, hash: true });
+    this._notebooks.ready(path)?.reloading(model);
+    return model;
+  }
+
+  async save(
+    path: string,
+    options: Partial<Contents.IModel> & Contents.IContentProvisionOptions = {}
+  ): Promise<Contents.IModel> {
+    const { contentProviderId: _, ...model } = options;
+    try {
+      return await this._rest.save(path, model);
+    } catch (reason) {
+      const open = this._notebooks.ready(path);
+      if (open && !(reason instanceof ServerConnection.ResponseError)) {
+        open.attempted = model.content;
+      }
+      throw this._quiet(path, reason);
+    }
+  }
+
+  private async _getFirst(
+    open: OpenNotebook,
+    path: string,
+    request: Contents.IFetchOptions
+  ): Promise<Contents.IModel> {
+    await this._protection.flushOrphans(FLUSH_MS).catch(reason => {
+      console.warn('Indelible: what another tab left could not be sent', reason);
+    });
+    const file = await this._rest.get(path, { ...request, hash: true });
+    if (file.type !== 'notebook') {
+      return file;
+    }
+    const opening = await this._askForDraft(path, file.hash ?? null);
+    const draft = Array.isArray(opening?.draft?.content?.cells) ? opening.draft : null;
+    open.setLoaded({ file, draft, others: opening?.others ?? [] });
+    return draft ? { ...file, content: draft.content } : file;
+  }
+
+  private async _askForDraft(path: string, hash: string | null): Promise<IOpening | null> {
+    if (this._protection.link === 'missing' || this._protection.link === 'off') {
+      return null;
+    }
+    let timer = 0;
+    const tooLate = new Promise<null>(resolve => {
+      timer = window.setTimeout(resolve, OPEN_MS, null);
+    });
+    try {
+      return await Promise.race([this._protection.api.open(path, hash), tooLate]);
+    } catch (reason) {
+      console.warn('Indelible: no draft could be asked for', reason);
+      return null;
+    } finally {
+      window.clearTimeout(timer);
+    }
+  }
+
+  /** Before a save Jupyter compares hashes, after it takes the new one, and "Save As" asks whether a name is free. */
+  private async _getWithoutContent(
+    path: string,
+    request: Contents.IFetchOptions
+  ): Promise<Contents.IModel> {
+    const open = this._notebooks.ready(path);
+    let model: Contents.IModel;
+    try {
+      model = await this._rest.get(path, request);
+    } catch (reason) {
+      if (open?.written) {
+        return withoutHash(open.written); // The file is written; only the question after it got lost.
+      }
+      const isAbsent =
+        reason instanceof ServerConnection.ResponseError && reason.response.status === 404;
+      throw open && !isAbsent ? this._quiet(path, reason) : reason;
+    }
+    if (!open || !request.hash) {
+      return model;
+    }
+    if (!open.isHashOfOurWrite(model)) {
+      // Without a hash Jupyter compares the times at the next save, and asks.
+      return withoutHash(model);
+    }
+    const known = open.context.contentsModel?.hash;
+    if (open.attempted !== null && known && model.hash !== known) {
+      return (await this._isAttempt(open, path)) ? { ...model, hash: known } : model;
+    }
+    return model;
+  }
+
+  /** Whether the file is what we tried to write when the connection broke: then nobody else has changed it. */
+  private async _isAttempt(open: OpenNotebook, path: string): Promise<boolean> {
+    try {
+      const file = await this._rest.get(path, { type: 'notebook', content: true });
+      return isSameNotebook(file.content, open.attempted);
+    } catch {
+      return false;
+    }
+  }
+
+  /** A failed save of a notebook that is ours is told in the indicator and not in a dialog. */
+  private _quiet(path: string, reason: unknown): Error {
+    const error = reason instanceof Error ? reason : new Error(String(reason));
+    const open = this._notebooks.ready(path);
+    if (!open) {
+      return error;
+    }
+    open.saveFailed(error);
+    this._onFailedSave(open);
+    return new QuietSaveError(error.message, error);
+  }
+
+  private _notebooks: OpenNotebooks;
+  private _onFailedSave: (open: OpenNotebook) => void;
+  private _protection: IProtection;
+  private _rest: Pick<IContentProvider, 'get' | 'save'>;
+}
+
+export namespace IndelibleProvider {
+  export interface IOptions {
+    /** Jupyter's own. */
+    rest: Pick<IContentProvider, 'get' | 'save'>;
+    notebooks: OpenNotebooks;
+    protection: IProtection;
+    onFailedSave?: (open: OpenNotebook) => void;
+  }
+}
