@@ -1,4 +1,3 @@
-# What you can do here: make run, make test, make lint, make crash, make bench, make docs, make clean.
 # Each step is done again when the content it depends on has changed, and only then.
 
 APP ?= lab
@@ -15,7 +14,13 @@ STAMPS := $(VENV)/stamps
 .PHONY: help run test lint crash bench docs clean install ui
 
 help:
-	@sed -n '1,2s/^# //p' Makefile
+	@echo "make run     open Jupyter on a copy of an example notebook; APP=lab|notebook, PORT=8888, NO_BROWSER=1"
+	@echo "make test    everything: TypeScript, Python, and a real Chromium; PYTEST_ARGS=... narrows the Python part"
+	@echo "make lint    ruff, mypy, import-linter, tsc, eslint, prettier"
+	@echo "make crash   only the tests that kill processes, cut the power, fill the disk"
+	@echo "make bench   the figures, beside stock Jupyter's"
+	@echo "make docs    check the documentation's links"
+	@echo "make clean   remove everything that was made here"
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -34,6 +39,7 @@ run: ui
 
 test: ui
 	@tools/chromium
+	@tools/when-changed $(STAMPS)/rtc pyproject.toml -- $(BIN)/python tools/install-rtc $(VENV)/rtc
 	cd ui && $(JLPM) test
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
@@ -56,4 +62,4 @@ docs:
 	@$(PYTHON) tools/check-links README.md README.zh-CN.md ARCHITECTURE.md docs
 
 clean:
-	rm -rf $(VENV) ui/node_modules ui/lib src/indelible/labextension ui/*.tsbuildinfo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) ui/node_modules ui/lib src/indelible/labextension ui/*.tsbuildinfo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

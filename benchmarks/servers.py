@@ -85,7 +85,9 @@ def jupyter(app: str = "lab", *, indelible: bool = True, options: tuple[str, ...
             "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
             "IPYTHONDIR": str(home / "ipython"),
         }
-        enabled = json.dumps({"indelible": indelible})
+        (config / "jupyter_server_config.json").write_text(
+            json.dumps({"ServerApp": {"jpserver_extensions": {"indelible": indelible}}})
+        )
         began = time.monotonic()
         with (home / "log").open("wb") as log:
             process = subprocess.Popen(
@@ -93,7 +95,7 @@ def jupyter(app: str = "lab", *, indelible: bool = True, options: tuple[str, ...
                     sys.executable, "-m", "jupyter", app, "--no-browser", "--allow-root", "--ip=127.0.0.1",
                     f"--port={port}", f"--ServerApp.root_dir={root}", f"--IdentityProvider.token={token}",
                     "--ServerApp.port_retries=0", "--LabApp.expose_app_in_browser=True",
-                    "--JupyterNotebookApp.expose_app_in_browser=True", f"--ServerApp.jpserver_extensions={enabled}",
+                    "--JupyterNotebookApp.expose_app_in_browser=True",
                     "--ServerApp.disable_check_xsrf=True", *options,
                 ],
                 env=environment, stdout=log, stderr=log, start_new_session=True,

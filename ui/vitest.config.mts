@@ -4,6 +4,8 @@ export default defineConfig({
   test: {
     environment: 'jsdom',
     include: ['test/**/*.spec.ts'],
-    setupFiles: ['test/setup.ts']
+    setupFiles: ['test/setup.ts'],
+    // JupyterLab's packages import without file extensions, which Node alone does not resolve.
+    server: { deps: { inline: [/@jupyterlab\//, /@jupyter\//, /@lumino\//] } }
   }
 });

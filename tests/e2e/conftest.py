@@ -113,13 +113,30 @@ def context(shared_browser: SharedBrowser) -> Iterator[BrowserContext]:
     context.close()
 
 
-@pytest.fixture(scope="session", params=["lab", "notebook"])
-def calm_server(request: pytest.FixtureRequest) -> Iterator[JupyterServer]:
-    """A server that many tests use: for tests that neither kill nor configure it. Use a file name of your own."""
+@pytest.fixture(scope="session")
+def calm_servers() -> Iterator[Callable[[App], JupyterServer]]:
+    """Servers that many tests use: for tests that neither kill nor configure theirs. Use a file name of your own."""
     home = Path(tempfile.mkdtemp(prefix="indelible-e2e-"))
-    server = JupyterServer(home, cast(App, request.param))
-    try:
-        yield server.start()
-    finally:
+    started: dict[App, JupyterServer] = {}
+
+    def ask(app: App) -> JupyterServer:
+        if app not in started:
+            started[app] = JupyterServer(home / app, app)
+            started[app].start()
+        return started[app]
+
+    yield ask
+    for server in started.values():
         server.stop()
-        shutil.rmtree(home, ignore_errors=True)
+    shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture
+def calm_server(calm_servers: Callable[[App], JupyterServer], app: App) -> JupyterServer:
+    return calm_servers(app)
+
+
+@pytest.fixture
+def lab_server(calm_servers: Callable[[App], JupyterServer]) -> JupyterServer:
+    """For what only JupyterLab has."""
+    return calm_servers("lab")

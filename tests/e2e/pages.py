@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
@@ -15,6 +16,7 @@ PANEL = """
 const panel = [...window.jupyterapp.shell.widgets('main')]
   .find(w => w.context && w.context.path === path && w.content && w.content.widgets);
 """
+SHOWN = ".jp-NotebookPanel:not(.lm-mod-hidden)"
 OPEN_S = 60
 
 
@@ -37,7 +39,7 @@ class OpenNotebook:
             arg=self.path,
             timeout=OPEN_S * 1000,
         )
-        self.page.wait_for_selector(".jp-Notebook .jp-Cell .cm-content", timeout=OPEN_S * 1000)
+        self.page.wait_for_selector(f"{SHOWN} .jp-Cell", timeout=OPEN_S * 1000)
         return self
 
     def wait_for_kernel(self) -> OpenNotebook:
@@ -54,7 +56,8 @@ class OpenNotebook:
     # What the editor holds.
 
     def content(self) -> Notebook:
-        notebook: Notebook = self.js("return panel.content.model.sharedModel.toJSON();")
+        # As JSON text: Playwright would turn `undefined` into null, which JSON leaves out.
+        notebook: Notebook = json.loads(self.js("return JSON.stringify(panel.content.model.sharedModel.toJSON());"))
         return notebook
 
     def source(self, index: int) -> str:
@@ -68,7 +71,7 @@ class OpenNotebook:
     def editor(self, index: int) -> Locator:
         """The text field of a cell, scrolled to (long notebooks draw only what is seen)."""
         self.js("await panel.content.scrollToItem(arg);", index)
-        cell = f".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Cell[data-windowed-list-index='{index}']"
+        cell = f"{SHOWN} .jp-Cell[data-windowed-list-index='{index}']"
         return self.page.locator(f"{cell} .cm-content").first
 
     def focus(self, index: int) -> None:
@@ -143,14 +146,42 @@ class OpenNotebook:
         self.page.reload()
         return self.wait_until_open()
 
+    # What Indelible says.
+
+    def indicator(self) -> str:
+        """Its words, for example "Autosaved: 15:32 Protected"."""
+        parts = self.page.locator(".jp-Indelible-status").first
+        return " ".join(parts.locator(f".jp-Indelible-status{part}").inner_text() for part in ("File", "Protection"))
+
+    def wait_for_indicator(self, words: str, within_s: float = 15) -> str:
+        """Until it says `words` somewhere; all that it then says."""
+        wait_until(lambda: words in self.indicator_or_nothing(), f"the indicator to say {words!r}", within_s)
+        return self.indicator()
+
+    def indicator_or_nothing(self) -> str:
+        is_there = self.page.locator(".jp-Indelible-status").first.is_visible()
+        return self.indicator() if is_there else "(no indicator)"
+
+    def wait_until_protected(self, within_s: float = 30) -> None:
+        """Everything is on the server's disk, as far as the page says."""
+        self.wait_for_indicator("Protected", within_s)
+
+    def notice(self, within_s: float = 10) -> Locator:
+        """The bar above the notebook that tells what came back."""
+        bar = self.page.locator(".jp-Indelible-notice")
+        bar.first.wait_for(timeout=within_s * 1000)
+        assert bar.count() == 1, bar.all_inner_texts()
+        return bar.first
+
+    def has_notice(self) -> bool:
+        return self.page.locator(".jp-Indelible-notice").count() > 0
+
     def dialogs(self) -> list[str]:
         """Texts of the modal dialogs on the screen."""
         return self.page.locator(".jp-Dialog").all_inner_texts()
 
 
-def open_notebook(
-    context: BrowserContext, server: JupyterServer, path: str, port: int | None = None
-) -> OpenNotebook:
+def open_notebook(context: BrowserContext, server: JupyterServer, path: str, port: int | None = None) -> OpenNotebook:
     """In the browser's first tab; `port` of a cable in between."""
     page = context.pages[0] if context.pages else context.new_page()
     return open_in(page, server, path, port)

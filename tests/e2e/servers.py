@@ -33,9 +33,7 @@ def free_port() -> int:
 class JupyterServer:
     """One server with folders of its own below `home`. It keeps its port and token when it is started again."""
 
-    def __init__(
-        self, home: Path, app: App, *options: str, environment: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, home: Path, app: App, *options: str, environment: Mapping[str, str] | None = None) -> None:
         self.home, self.app, self.options = home, app, options
         self.root, self.config, self.log = home / "root", home / "config", home / "log"
         self.store = home / "data" / "indelible"
@@ -136,5 +134,7 @@ class JupyterServer:
 
     def page_url(self, path: str, port: int | None = None) -> str:
         """Where a browser opens the notebook; `port` of a proxy in between."""
-        where = {"lab": "lab/tree/", "notebook": "notebooks/"}[self.app]
+        # A workspace for each notebook: JupyterLab would restore all that other tests had open.
+        workspace = "".join(letter for letter in path if letter.isalnum())
+        where = {"lab": f"lab/workspaces/{workspace}/tree/", "notebook": "notebooks/"}[self.app]
         return f"http://127.0.0.1:{port or self.port}/{where}{urllib.parse.quote(path)}?token={self.token}"

@@ -1,5 +1,9 @@
 /** Saves one notebook by itself: by the clock, when the focus is lost, after a run. */
-import { NotebookActions, type Notebook, type NotebookPanel } from '@jupyterlab/notebook';
+import {
+  NotebookActions,
+  type Notebook,
+  type NotebookPanel
+} from '@jupyterlab/notebook';
 import type { IDisposable } from '@lumino/disposable';
 
 import type { IProtection } from './contracts';
@@ -51,7 +55,10 @@ export class Autosave implements IDisposable {
   save(): void {
     const { context } = this._open;
     // Neither has canSave, before the notebook is read, nor under real-time collaboration.
-    const isWritable = context.isReady && context.contentsModel?.writable && !context.model.collaborative;
+    const isWritable =
+      context.isReady &&
+      context.contentsModel?.writable &&
+      !context.model.collaborative;
     if (this._isDisposed || !isWritable || !this._open.isAhead) {
       this._isDue = false;
       return;
@@ -71,7 +78,9 @@ export class Autosave implements IDisposable {
   }
 
   private get _isAway(): boolean {
-    return this._protection.link === 'offline' || this._protection.link === 'login';
+    return (
+      this._protection.link === 'offline' || this._protection.link === 'login'
+    );
   }
 
   /** A new interval counts from now. */
@@ -107,7 +116,10 @@ export class Autosave implements IDisposable {
   }
 
   private _holds(node: EventTarget | null): boolean {
-    return node instanceof Node && this._open.panels.some(panel => panel.node.contains(node));
+    return (
+      node instanceof Node &&
+      this._open.panels.some(panel => panel.node.contains(node))
+    );
   }
 
   /** The focus left the cell that was edited, or the notebook. */
@@ -116,7 +128,9 @@ export class Autosave implements IDisposable {
       return;
     }
     const cell = event.target.closest('.jp-Cell');
-    const staysInCell = event.relatedTarget instanceof Node && cell?.contains(event.relatedTarget);
+    const staysInCell =
+      event.relatedTarget instanceof Node &&
+      cell?.contains(event.relatedTarget);
     if (cell && !staysInCell && this._holds(cell)) {
       this.save();
     }
@@ -136,7 +150,8 @@ export class Autosave implements IDisposable {
 
   private _onExecuted(_: unknown, args: { notebook: Notebook }): void {
     const isOurs = this._open.panels.some(
-      (panel: NotebookPanel) => !panel.isDisposed && panel.content === args.notebook
+      (panel: NotebookPanel) =>
+        !panel.isDisposed && panel.content === args.notebook
     );
     if (this._events.saveAfterRun && isOurs) {
       this.save();

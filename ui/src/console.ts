@@ -4,8 +4,8 @@
  * The names are bound lexically, by `const` in a classic script: the console sees them, and `window.Jupyter` does
  * not come to be, for which Bokeh and others look to tell whether they run in the notebook of 2015.
  */
-import type { IIOPubMessage } from '@jupyterlab/services/lib/kernel/messages';
 import type { ISessionContext } from '@jupyterlab/apputils';
+import type { KernelMessage } from '@jupyterlab/services';
 
 import type { AutosaveInterval } from './interval';
 
@@ -28,7 +28,9 @@ type Bridge = HTMLScriptElement & { indelible?: ILegacyNotebook };
 export function isFromConsole(stack: string, own: string): boolean {
   const frames = stack.split('\n').slice(own ? 1 : 0);
   const callers = frames.filter(frame => !own || !frame.includes(own));
-  return !callers.some(frame => /(?:https?|file|blob|webpack(?:-internal)?):/.test(frame));
+  return !callers.some(frame =>
+    /(?:https?|file|blob|webpack(?:-internal)?):/.test(frame)
+  );
 }
 
 /** The address of the script whose frame is the first in a stack. */
@@ -47,7 +49,9 @@ export function bindLegacyNames(interval: AutosaveInterval): void {
       }
       const wanted = Number(ms);
       if (!Number.isFinite(wanted) || wanted < 0) {
-        throw new RangeError('set_autosave_interval takes milliseconds; 0 switches autosave off');
+        throw new RangeError(
+          'set_autosave_interval takes milliseconds; 0 switches autosave off'
+        );
       }
       interval.setHere(wanted);
     }
@@ -61,17 +65,26 @@ export function bindLegacyNames(interval: AutosaveInterval): void {
   }
   const script: Bridge = document.createElement('script');
   script.indelible = Object.freeze({ notebook: Object.freeze(notebook) });
-  script.textContent = names.map(name => `const ${name} = document.currentScript.indelible;`).join('\n');
+  script.textContent = names
+    .map(name => `const ${name} = document.currentScript.indelible;`)
+    .join('\n');
   document.head.append(script);
   script.remove();
 }
 
-const CALL = /\b(?:IPython|Jupyter)\.notebook\.set_autosave_interval\(\s*(\d+)\s*\)/;
+const CALL =
+  /\b(?:IPython|Jupyter)\.notebook\.set_autosave_interval\(\s*(\d+)\s*\)/;
 
 /** The interval that a fresh execution of this page asks for, in ms; null when the message does not ask. */
-export function askedInterval(message: IIOPubMessage, client: string | undefined): number | null {
+export function askedInterval(
+  message: KernelMessage.IMessage,
+  client: string | undefined
+): number | null {
   const { header, content, parent_header: parent } = message;
-  if (header.msg_type !== 'display_data' && header.msg_type !== 'execute_result') {
+  if (
+    header.msg_type !== 'display_data' &&
+    header.msg_type !== 'execute_result'
+  ) {
     return null;
   }
   if (!client || (parent as { session?: string }).session !== client) {
@@ -85,8 +98,14 @@ export function askedInterval(message: IIOPubMessage, client: string | undefined
 }
 
 /** Honour `%autosave`: read from the kernel's messages as they arrive, never from a stored output. */
-export function followAutosaveMagic(session: ISessionContext, interval: AutosaveInterval): void {
-  const onMessage = (sender: ISessionContext, message: IIOPubMessage): void => {
+export function followAutosaveMagic(
+  session: ISessionContext,
+  interval: AutosaveInterval
+): void {
+  const onMessage = (
+    sender: ISessionContext,
+    message: KernelMessage.IMessage
+  ): void => {
     const asked = askedInterval(message, sender.session?.kernel?.clientId);
     if (asked !== null) {
       interval.setHere(asked);

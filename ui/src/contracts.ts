@@ -6,7 +6,14 @@ import type { DocumentRegistry } from '@jupyterlab/docregistry';
 import type { INotebookModel } from '@jupyterlab/notebook';
 import type { IDisposable } from '@lumino/disposable';
 import type { ISignal } from '@lumino/signaling';
-import type { How, IDraft, IHello, IOpening, IProblem, IDraftSummary } from './protocol';
+import type {
+  How,
+  IDraft,
+  IHello,
+  IOpening,
+  IProblem,
+  IDraftSummary
+} from './protocol';
 
 /** The server, as far as Indelible knows it. The only network access is in api.ts. */
 export interface IApi {

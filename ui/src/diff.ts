@@ -1,5 +1,10 @@
 /** What differs between two notebooks, cell by cell and line by line. Pure. */
-import type { ICell, INotebookContent, IOutput, MultilineString } from '@jupyterlab/nbformat';
+import type {
+  ICell,
+  INotebookContent,
+  IOutput,
+  MultilineString
+} from '@jupyterlab/nbformat';
 import { JSONExt, type JSONObject, type JSONValue } from '@lumino/coreutils';
 
 /** A pair of cells; one side is null when the cell was added or removed. */
@@ -27,19 +32,34 @@ export function outputsOf(cell: ICell): IOutput[] {
 
 /** A cell without what is noise: trust, and the id that notebooks below 4.5 get anew at each load. */
 function essence(cell: ICell): JSONValue {
-  const { id: _, metadata, source, ...rest } = cell as unknown as JSONObject & ICell;
+  const {
+    id: _,
+    metadata,
+    source,
+    ...rest
+  } = cell as unknown as JSONObject & ICell;
   const { trusted: __, ...kept } = (metadata ?? {}) as JSONObject;
-  return joinLines({ ...(rest as JSONObject), metadata: kept, source: joined(source) });
+  return joinLines({
+    ...(rest as JSONObject),
+    metadata: kept,
+    source: joined(source)
+  });
 }
 
 /** nbformat allows each text as a string or as a list of its lines. */
 function joinLines(value: JSONValue): JSONValue {
   if (Array.isArray(value)) {
-    const isText = value.length > 0 && value.every(item => typeof item === 'string');
+    const isText =
+      value.length > 0 && value.every(item => typeof item === 'string');
     return isText ? value.join('') : value.map(joinLines);
   }
-  if (JSONExt.isObject(value)) {
-    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, joinLines(item)]));
+  if (typeof value === 'object' && value !== null) {
+    const entries = Object.entries(value).filter(
+      ([, item]) => item !== undefined
+    );
+    return Object.fromEntries(
+      entries.map(([key, item]) => [key, joinLines(item)])
+    );
   }
   return value;
 }
@@ -50,7 +70,10 @@ export function isSameCell(a: ICell, b: ICell): boolean {
 
 /** Whether two notebooks say the same, trust and cell ids aside. */
 export function isSameNotebook(a: unknown, b: unknown): boolean {
-  const [left, right] = [a, b] as [INotebookContent | null, INotebookContent | null];
+  const [left, right] = [a, b] as [
+    INotebookContent | null,
+    INotebookContent | null
+  ];
   if (!Array.isArray(left?.cells) || !Array.isArray(right?.cells)) {
     return false;
   }
@@ -113,7 +136,10 @@ export function common<T>(
 }
 
 /** Pair the cells of two notebooks: by id when both have unique ones, else by content, then by type in between. */
-export function pairCells(before: readonly ICell[], after: readonly ICell[]): ICellPair[] {
+export function pairCells(
+  before: readonly ICell[],
+  after: readonly ICell[]
+): ICellPair[] {
   const byId = hasUniqueIds(before) && hasUniqueIds(after);
   const keys = (cells: readonly ICell[]) =>
     cells.map(cell => (byId ? String(cell.id) : JSON.stringify(essence(cell))));
@@ -129,14 +155,31 @@ export function pairCells(before: readonly ICell[], after: readonly ICell[]): IC
       afterIndex: y
     });
   for (const [x, y] of [...anchors, [before.length, after.length]]) {
-    while (!byId && i < x && j < y && before[i].cell_type === after[j].cell_type) {
+    while (
+      !byId &&
+      i < x &&
+      j < y &&
+      before[i].cell_type === after[j].cell_type
+    ) {
       pair(i++, j++);
     }
     for (; i < x; i++) {
-      pairs.push({ kind: 'removed', before: before[i], after: null, beforeIndex: i, afterIndex: null });
+      pairs.push({
+        kind: 'removed',
+        before: before[i],
+        after: null,
+        beforeIndex: i,
+        afterIndex: null
+      });
     }
     for (; j < y; j++) {
-      pairs.push({ kind: 'added', before: null, after: after[j], beforeIndex: null, afterIndex: j });
+      pairs.push({
+        kind: 'added',
+        before: null,
+        after: after[j],
+        beforeIndex: null,
+        afterIndex: j
+      });
     }
     if (x < before.length && y < after.length) {
       pair(i++, j++);
@@ -147,7 +190,9 @@ export function pairCells(before: readonly ICell[], after: readonly ICell[]): IC
 
 function hasUniqueIds(cells: readonly ICell[]): boolean {
   const ids = cells.map(cell => cell.id);
-  return ids.every(id => typeof id === 'string') && new Set(ids).size === ids.length;
+  return (
+    ids.every(id => typeof id === 'string') && new Set(ids).size === ids.length
+  );
 }
 
 /** Line by line, with `context` unchanged lines around each change and a gap in between. */
@@ -155,7 +200,10 @@ export function diffLines(before: string, after: string, context = 3): ILine[] {
   const [a, b] = [before.split('\n'), after.split('\n')];
   const all: ILine[] = [];
   let [i, j] = [0, 0];
-  for (const [x, y] of [...common(a, b, (p, q) => p === q), [a.length, b.length]]) {
+  for (const [x, y] of [
+    ...common(a, b, (p, q) => p === q),
+    [a.length, b.length]
+  ]) {
     for (; i < x; i++) {
       all.push({ kind: 'removed', text: a[i] });
     }

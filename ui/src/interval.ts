@@ -32,7 +32,9 @@ export function chooseInterval(
 }
 
 function bounded(ms: number): number {
-  return Number.isFinite(ms) && ms > 0 ? Math.min(Math.max(ms, 100), LONGEST_MS) : 0;
+  return Number.isFinite(ms) && ms > 0
+    ? Math.min(Math.max(ms, 100), LONGEST_MS)
+    : 0;
 }
 
 export class AutosaveInterval implements IDisposable {

@@ -10,7 +10,7 @@ import type { ISignal } from '@lumino/signaling';
 import { Signal } from '@lumino/signaling';
 
 import type { IProtection, IRecorder, ISavePoint } from './contracts';
-import type { IDraft, IDraftSummary } from './protocol';
+import type { How, IDraft, IDraftSummary } from './protocol';
 
 /** Who asked for a save. */
 export type SavedBy = 'user' | 'autosave';
@@ -48,6 +48,7 @@ export class OpenNotebook implements IDisposable {
     this._now = options.now ?? Date.now;
     this.context.saveState.connect(this._onSaveState, this);
     this.context.disposed.connect(this.dispose, this);
+    this.context.model.stateChanged.connect(this._onModelState, this);
     this.context.ready.then(
       () => this._onReady(),
       () => this.dispose()
@@ -119,7 +120,8 @@ export class OpenNotebook implements IDisposable {
     try {
       await this.context.save();
     } catch (reason) {
-      const error = reason instanceof Error ? reason : new Error(String(reason));
+      const error =
+        reason instanceof Error ? reason : new Error(String(reason));
       if (this._points.length > 0) {
         this._ended(error);
       }
@@ -177,7 +179,10 @@ export class OpenNotebook implements IDisposable {
       await this.context.revert();
     } finally {
       if (!this._isDisposed) {
-        this._attach(this.context.contentsModel?.hash ?? null, this.context.model.cells.length);
+        this._attach(
+          this.context.contentsModel?.hash ?? null,
+          this.context.model.cells.length
+        );
       }
     }
   }
@@ -193,12 +198,26 @@ export class OpenNotebook implements IDisposable {
     this.context.saveState.disconnect(this._onSaveState, this);
     this.context.disposed.disconnect(this.dispose, this);
     if (recorder) {
-      // The model is gone by now; the recorder still knows whether the file holds everything.
-      const how = recorder.isAhead ? (this._isLeaving() ? 'away' : 'discard') : 'clean';
-      this._protection.detach(recorder, how);
+      this._protection.detach(recorder, this._howClosed(recorder));
     }
     this._changed.emit();
     Signal.clearData(this);
+  }
+
+  /** The model is gone by now; the recorder still knows whether the file holds everything. */
+  private _howClosed(recorder: IRecorder): How {
+    // Under real-time collaboration the server saves, and only the model's own mark says whether it has.
+    const isAhead = this.mode === 'record' ? this._wasDirty : recorder.isAhead;
+    if (!isAhead) {
+      return 'clean';
+    }
+    return this._isLeaving() || this.mode === 'record' ? 'away' : 'discard';
+  }
+
+  private _onModelState(model: INotebookModel, change: { name: string }): void {
+    if (change.name === 'dirty') {
+      this._wasDirty = model.dirty;
+    }
   }
 
   private _onReady(): void {
@@ -206,13 +225,21 @@ export class OpenNotebook implements IDisposable {
       return;
     }
     const { file, draft } = this._loaded ?? { file: null, draft: null };
-    this._attach(file?.hash ?? null, file ? cellCount(file) : this.context.model.cells.length, draft);
+    this._attach(
+      file?.hash ?? null,
+      file ? cellCount(file) : this.context.model.cells.length,
+      draft
+    );
     if (draft) {
       this.context.model.dirty = true;
     }
   }
 
-  private _attach(base: string | null, cells: number, draft: IDraft | null = null): void {
+  private _attach(
+    base: string | null,
+    cells: number,
+    draft: IDraft | null = null
+  ): void {
     const { context, mode } = this;
     this._recorder = this._protection.attach({
       context,
@@ -279,6 +306,7 @@ export class OpenNotebook implements IDisposable {
   private _protection: IProtection;
   private _recorder: IRecorder | null = null;
   private _saves = 0;
+  private _wasDirty = false;
   private _written: Contents.IModel | null = null;
 }
 

@@ -13,7 +13,9 @@ type Context = DocumentRegistry.IContext<INotebookModel>;
 
 /** A widget extension: JupyterLab calls createNew for each new panel, before the document is read. */
 export class OpenNotebooks
-  implements DocumentRegistry.IWidgetExtension<NotebookPanel, INotebookModel>, IDisposable
+  implements
+    DocumentRegistry.IWidgetExtension<NotebookPanel, INotebookModel>,
+    IDisposable
 {
   constructor(options: OpenNotebooks.IOptions) {
     this._options = options;
@@ -51,7 +53,9 @@ export class OpenNotebooks
 
   /** The notebook that waits for its first content. */
   waiting(path: string): OpenNotebook | null {
-    return this._at(path).find(open => !open.context.isReady && !open.loaded) ?? null;
+    return (
+      this._at(path).find(open => !open.context.isReady && !open.loaded) ?? null
+    );
   }
 
   /** The notebook that reads again; null when there is none, or when it could be either of two. */
@@ -64,7 +68,12 @@ export class OpenNotebooks
     let open = this._notebooks.get(context);
     if (!open) {
       const { protection, mode } = this._options;
-      open = new OpenNotebook({ context, protection, mode, isLeaving: () => this._isLeaving });
+      open = new OpenNotebook({
+        context,
+        protection,
+        mode,
+        isLeaving: () => this._isLeaving
+      });
       this._notebooks.set(context, open);
       open.changed.connect(this._onNotebookChanged, this);
       this._added.emit(open);
@@ -93,7 +102,9 @@ export class OpenNotebooks
 
   private _at(path: string): OpenNotebook[] {
     const wanted = path.replace(/^\/+/, '');
-    return [...this._notebooks.values()].filter(open => open.context.path === wanted);
+    return [...this._notebooks.values()].filter(
+      open => open.context.path === wanted
+    );
   }
 
   private _onNotebookChanged(open: OpenNotebook): void {

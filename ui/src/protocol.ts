@@ -15,9 +15,7 @@ export type ChunkRef = [string, number];
 export type Path = (string | number)[];
 
 export type WholeText =
-  | string
-  | { text: string; rev: number }
-  | { chunks: ChunkRef[]; rev?: number };
+  string | { text: string; rev: number } | { chunks: ChunkRef[]; rev?: number };
 
 export interface ITextChange {
   splices: Splice[];

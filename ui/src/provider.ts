@@ -38,7 +38,10 @@ export class IndelibleProvider implements IContentProvider {
     this._onFailedSave = options.onFailedSave ?? (() => undefined);
   }
 
-  async get(path: string, options: Contents.IFetchOptions = {}): Promise<Contents.IModel> {
+  async get(
+    path: string,
+    options: Contents.IFetchOptions = {}
+  ): Promise<Contents.IModel> {
     const { contentProviderId: _, ...request } = options;
     if (request.content === false) {
       return this._getWithoutContent(path, request);
@@ -74,20 +77,31 @@ export class IndelibleProvider implements IContentProvider {
     request: Contents.IFetchOptions
   ): Promise<Contents.IModel> {
     await this._protection.flushOrphans(FLUSH_MS).catch(reason => {
-      console.warn('Indelible: what another tab left could not be sent', reason);
+      console.warn(
+        'Indelible: what another tab left could not be sent',
+        reason
+      );
     });
     const file = await this._rest.get(path, { ...request, hash: true });
     if (file.type !== 'notebook') {
       return file;
     }
     const opening = await this._askForDraft(path, file.hash ?? null);
-    const draft = Array.isArray(opening?.draft?.content?.cells) ? opening.draft : null;
+    const draft = Array.isArray(opening?.draft?.content?.cells)
+      ? opening.draft
+      : null;
     open.setLoaded({ file, draft, others: opening?.others ?? [] });
     return draft ? { ...file, content: draft.content } : file;
   }
 
-  private async _askForDraft(path: string, hash: string | null): Promise<IOpening | null> {
-    if (this._protection.link === 'missing' || this._protection.link === 'off') {
+  private async _askForDraft(
+    path: string,
+    hash: string | null
+  ): Promise<IOpening | null> {
+    if (
+      this._protection.link === 'missing' ||
+      this._protection.link === 'off'
+    ) {
       return null;
     }
     let timer = 0;
@@ -95,7 +109,10 @@ export class IndelibleProvider implements IContentProvider {
       timer = window.setTimeout(resolve, OPEN_MS, null);
     });
     try {
-      return await Promise.race([this._protection.api.open(path, hash), tooLate]);
+      return await Promise.race([
+        this._protection.api.open(path, hash),
+        tooLate
+      ]);
     } catch (reason) {
       console.warn('Indelible: no draft could be asked for', reason);
       return null;
@@ -118,7 +135,8 @@ export class IndelibleProvider implements IContentProvider {
         return withoutHash(open.written); // The file is written; only the question after it got lost.
       }
       const isAbsent =
-        reason instanceof ServerConnection.ResponseError && reason.response.status === 404;
+        reason instanceof ServerConnection.ResponseError &&
+        reason.response.status === 404;
       throw open && !isAbsent ? this._quiet(path, reason) : reason;
     }
     if (!open || !request.hash) {
@@ -130,7 +148,9 @@ export class IndelibleProvider implements IContentProvider {
     }
     const known = open.context.contentsModel?.hash;
     if (open.attempted !== null && known && model.hash !== known) {
-      return (await this._isAttempt(open, path)) ? { ...model, hash: known } : model;
+      return (await this._isAttempt(open, path))
+        ? { ...model, hash: known }
+        : model;
     }
     return model;
   }
@@ -138,7 +158,10 @@ export class IndelibleProvider implements IContentProvider {
   /** Whether the file is what we tried to write when the connection broke: then nobody else has changed it. */
   private async _isAttempt(open: OpenNotebook, path: string): Promise<boolean> {
     try {
-      const file = await this._rest.get(path, { type: 'notebook', content: true });
+      const file = await this._rest.get(path, {
+        type: 'notebook',
+        content: true
+      });
       return isSameNotebook(file.content, open.attempted);
     } catch {
       return false;

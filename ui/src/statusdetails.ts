@@ -22,7 +22,11 @@ function journalFact(status: IStatus, trans: TranslationBundle): string {
     case 'connected':
       return status.pending === 0
         ? trans.__('everything is on the server’s disk')
-        : trans._n('%1 edit on its way', '%1 edits on their way', status.pending);
+        : trans._n(
+            '%1 edit on its way',
+            '%1 edits on their way',
+            status.pending
+          );
     case 'unknown':
       return trans.__('connecting');
     case 'offline':
@@ -38,7 +42,9 @@ function journalFact(status: IStatus, trans: TranslationBundle): string {
 
 export function facts(status: IStatus, trans: TranslationBundle): IFact[] {
   const { lastSave, lastAckAt } = status;
-  const list: IFact[] = [{ label: trans.__('Journal'), value: journalFact(status, trans) }];
+  const list: IFact[] = [
+    { label: trans.__('Journal'), value: journalFact(status, trans) }
+  ];
   if (status.kept > 0) {
     list.push({
       label: trans.__('This browser'),
@@ -100,7 +106,11 @@ function problemNode(problem: IProblem, trans: TranslationBundle): HTMLElement {
   const node = element('li', 'jp-Indelible-problem');
   node.append(element('strong', '', causeOf(problem, trans)));
   const cause = causeOf(problem, trans);
-  for (const line of [problem.message === cause ? '' : problem.message, problem.hint, problem.path ?? '']) {
+  for (const line of [
+    problem.message === cause ? '' : problem.message,
+    problem.hint,
+    problem.path ?? ''
+  ]) {
     if (line) {
       node.append(element('div', '', line));
     }
@@ -109,7 +119,10 @@ function problemNode(problem: IProblem, trans: TranslationBundle): HTMLElement {
 }
 
 /** The panel's content. */
-export function detailsNode(status: IStatus, trans: TranslationBundle): HTMLElement {
+export function detailsNode(
+  status: IStatus,
+  trans: TranslationBundle
+): HTMLElement {
   const text = describe(status, trans);
   const node = element('div', 'jp-Indelible-details');
   node.dataset.level = text.level;
@@ -124,7 +137,9 @@ export function detailsNode(status: IStatus, trans: TranslationBundle): HTMLElem
   node.append(list);
   if (status.problems.length > 0) {
     const problems = element('ul', 'jp-Indelible-problems');
-    problems.append(...status.problems.map(problem => problemNode(problem, trans)));
+    problems.append(
+      ...status.problems.map(problem => problemNode(problem, trans))
+    );
     node.append(problems);
   }
   return node;

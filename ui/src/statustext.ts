@@ -45,14 +45,22 @@ const BLOCKING = new Set([
 ]);
 
 export function clockTime(at: number, locale?: string): string {
-  return new Date(at).toLocaleTimeString(locale, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
+  return new Date(at).toLocaleTimeString(locale, {
+    hour: '2-digit',
+    minute: '2-digit',
+    hourCycle: 'h23'
+  });
 }
 
 /** The problem that stops protection of this notebook, if there is one. */
-export function blockingProblem(status: Pick<IStatus, 'problems' | 'path'>): IProblem | null {
+export function blockingProblem(
+  status: Pick<IStatus, 'problems' | 'path'>
+): IProblem | null {
   return (
     status.problems.find(
-      ({ code, path }) => BLOCKING.has(code) && (!path || path === status.path || path.startsWith('/'))
+      ({ code, path }) =>
+        BLOCKING.has(code) &&
+        (!path || path === status.path || path.startsWith('/'))
     ) ?? null
   );
 }
@@ -81,7 +89,10 @@ export function describeFile(
 ): Pick<IStatusText, 'file' | 'isFileBad'> {
   const { lastSave, autosaveMs } = status;
   if (lastSave?.failure) {
-    return { file: trans.__('Not saved: %1', clockTime(lastSave.at)), isFileBad: true };
+    return {
+      file: trans.__('Not saved: %1', clockTime(lastSave.at)),
+      isFileBad: true
+    };
   }
   if (autosaveMs === 0 && lastSave?.by !== 'user') {
     return { file: trans.__('Autosave off'), isFileBad: false };
@@ -91,35 +102,63 @@ export function describeFile(
   }
   const time = clockTime(lastSave.at);
   const file =
-    lastSave.by === 'user' ? trans.__('Saved: %1', time) : trans.__('Autosaved: %1', time);
+    lastSave.by === 'user'
+      ? trans.__('Saved: %1', time)
+      : trans.__('Autosaved: %1', time);
   return { file, isFileBad: false };
 }
 
 type Protection = Pick<IStatusText, 'level' | 'protection' | 'advice'>;
 
-function notProtected(cause: string, advice: string | null, trans: TranslationBundle): Protection {
-  return { level: 'bad', protection: trans.__('Not protected, because %1', cause), advice };
+function notProtected(
+  cause: string,
+  advice: string | null,
+  trans: TranslationBundle
+): Protection {
+  return {
+    level: 'bad',
+    protection: trans.__('Not protected, because %1', cause),
+    advice
+  };
 }
 
-export function describeProtection(status: IStatus, trans: TranslationBundle): Protection {
+export function describeProtection(
+  status: IStatus,
+  trans: TranslationBundle
+): Protection {
   const { link, pending, kept } = status;
   const isKept = kept >= pending;
   const problem = blockingProblem(status);
   switch (link) {
     case 'missing':
+      if (status.problems.length > 0) {
+        return notProtected(
+          causeOf(status.problems[0], trans),
+          status.problems[0].hint || null,
+          trans
+        );
+      }
       return notProtected(
         trans.__('the server part of Indelible is missing or broken'),
-        trans.__('Jupyter saves as it always did. Ask whoever runs the server to look at its log.'),
+        trans.__(
+          'Jupyter saves as it always did. Ask whoever runs the server to look at its log.'
+        ),
         trans
       );
     case 'off':
       return notProtected(
         trans.__('the journal is switched off'),
-        trans.__('Only what is saved is safe. The setting is c.Indelible.journal.'),
+        trans.__(
+          'Only what is saved is safe. The setting is c.Indelible.journal.'
+        ),
         trans
       );
     case 'unknown':
-      return { level: 'unknown', protection: trans.__('Connecting…'), advice: null };
+      return {
+        level: 'unknown',
+        protection: trans.__('Connecting…'),
+        advice: null
+      };
     case 'login':
     case 'offline':
       return away(status, trans);
@@ -135,12 +174,23 @@ export function describeProtection(status: IStatus, trans: TranslationBundle): P
             kept
           )
         : null;
-    return notProtected(causeOf(problem, trans), [problem.hint, advice].filter(Boolean).join(' ') || null, trans);
+    return notProtected(
+      causeOf(problem, trans),
+      [problem.hint, advice].filter(Boolean).join(' ') || null,
+      trans
+    );
   }
   if (pending === 0) {
-    return { level: 'protected', protection: trans.__('Protected'), advice: null };
+    return {
+      level: 'protected',
+      protection: trans.__('Protected'),
+      advice: null
+    };
   }
-  if (status.oldestUnackedAt !== null && status.now - status.oldestUnackedAt > OVERDUE_MS) {
+  if (
+    status.oldestUnackedAt !== null &&
+    status.now - status.oldestUnackedAt > OVERDUE_MS
+  ) {
     return notProtected(
       trans.__('the server does not confirm'),
       isKept
@@ -149,7 +199,9 @@ export function describeProtection(status: IStatus, trans: TranslationBundle): P
             '%1 edits are kept in this browser and will follow by themselves.',
             kept
           )
-        : trans.__('Save the notebook, or download it, before you close this page.'),
+        : trans.__(
+            'Save the notebook, or download it, before you close this page.'
+          ),
       trans
     );
   }
@@ -167,6 +219,21 @@ function away(status: IStatus, trans: TranslationBundle): Protection {
       trans
     );
   }
+  const advice =
+    link === 'login'
+      ? trans.__(
+          'Log in again in another tab; the edits then follow by themselves.'
+        )
+      : trans.__(
+          'Go on working. The edits follow by themselves when the server is back.'
+        );
+  if (pending === 0) {
+    const protection =
+      link === 'login'
+        ? trans.__('Login expired, nothing waits to be sent')
+        : trans.__('Offline, nothing waits to be sent');
+    return { level: 'offline', protection, advice };
+  }
   if (link === 'login') {
     return {
       level: 'offline',
@@ -175,7 +242,7 @@ function away(status: IStatus, trans: TranslationBundle): Protection {
         'Login expired, %1 edits kept in this browser',
         kept
       ),
-      advice: trans.__('Log in again in another tab; the edits then follow by themselves.')
+      advice
     };
   }
   return {
@@ -185,10 +252,16 @@ function away(status: IStatus, trans: TranslationBundle): Protection {
       'Offline, %1 edits kept in this browser',
       kept
     ),
-    advice: trans.__('Go on working. The edits follow by themselves when the server is back.')
+    advice
   };
 }
 
-export function describe(status: IStatus, trans: TranslationBundle): IStatusText {
-  return { ...describeProtection(status, trans), ...describeFile(status, trans) };
+export function describe(
+  status: IStatus,
+  trans: TranslationBundle
+): IStatusText {
+  return {
+    ...describeProtection(status, trans),
+    ...describeFile(status, trans)
+  };
 }

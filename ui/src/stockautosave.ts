@@ -12,7 +12,9 @@ export function silenceStockAutosave(
 ): IDisposable {
   const { start } = SaveHandler.prototype;
   SaveHandler.prototype.start = function (this: SaveHandler): void {
-    const { _context } = this as unknown as { _context?: DocumentRegistry.Context };
+    const { _context } = this as unknown as {
+      _context?: DocumentRegistry.Context;
+    };
     if (!_context || !isOurs(_context)) {
       start.call(this);
     }

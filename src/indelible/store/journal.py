@@ -283,12 +283,11 @@ class SqliteJournal:
     def _apply(self, db: apsw.Connection, record: Edit | Saved, changes: list[tuple[Holding, Change]]) -> int:
         identity = record.working_copy
         held = self._holdings.get(identity)
-        if isinstance(record, Saved):
-            if held is None:
+        if held is None:
+            if isinstance(record, Saved) and (record.hash is None or identity not in self._openings):
                 return record.seq
-        elif held is None:
             held = self._first(record)
-        elif record.seq <= held.working_copy.seq and record.epoch == held.working_copy.epoch:
+        elif isinstance(record, Edit) and record.seq <= held.working_copy.seq and record.epoch == held.working_copy.epoch:
             return held.working_copy.seq
         change = Change(db, held)
         if isinstance(record, Edit):
@@ -301,15 +300,15 @@ class SqliteJournal:
         changes.append((held, change))
         return held.working_copy.seq
 
-    def _first(self, edit: Edit) -> Holding:
-        known = self._openings.get(edit.working_copy)
+    def _first(self, record: Edit | Saved) -> Holding:
+        known = self._openings.get(record.working_copy)
         if known is None:
             raise WorkingCopyUnknown
         opening, root = known
-        if opening.base is None and not edit.reset:
+        if isinstance(record, Edit) and opening.base is None and not record.reset:
             raise WorkingCopyUnknown("the edit is not self-contained, and there is no base")
         one = opened_draft(opening, root, self._clock.now()).working_copy
-        return Holding(replace(one, epoch=edit.epoch), keys=frozenset(expand(one.base_order)))
+        return Holding(replace(one, epoch=record.epoch), keys=frozenset(expand(one.base_order)))
 
     def _change(self, held: Holding, act: Callable[[Change], object]) -> None:
         db = self._connected()

@@ -1,0 +1,205 @@
+/** What a working copy has left in the outbox, as messages for the server. */
+import type { KeptPart } from './celltrack';
+import {
+  ATTACHMENTS,
+  HEAD,
+  METADATA,
+  OUTPUT,
+  OUTPUTS,
+  SOURCE
+} from './celltrack';
+import type { IChunk } from './chunker';
+import type { ICopy, IPart, Outbox } from './outbox';
+import type {
+  ChunkRef,
+  ClientMessage,
+  ICellChange,
+  IEdit,
+  IHead,
+  IValue,
+  Path,
+  Runs,
+  Splice,
+  Text,
+  WholeText
+} from './protocol';
+import type { IKeptText } from './texttrack';
+import { wholeForm } from './texttrack';
+
+export interface IReplay {
+  edit: IEdit;
+  chunks: IChunk[];
+}
+
+export function openingOf(copy: ICopy): ClientMessage {
+  const cells = copy.baseKeys.reduce((sum, run) => sum + run[1], 0);
+  const { wc, epoch, path, base, seq, mode } = copy;
+  return { t: 'open', wc, epoch, path, base, cells, seq, mode };
+}
+
+/** The keys of the base's cells, for a server that has lost its journal. */
+export function rebaseOf(copy: ICopy): ClientMessage {
+  const cells = copy.baseKeys.reduce((sum, run) => sum + run[1], 0);
+  const { wc, epoch, base } = copy;
+  return {
+    t: 'saved',
+    wc,
+    epoch,
+    seq: copy.savedSeq,
+    hash: base,
+    order: copy.baseKeys,
+    cells
+  };
+}
+
+/** One edit with every part later than `acked`; null when there is none. Rejects when a chunk is missing. */
+export async function replay(
+  outbox: Outbox,
+  copy: ICopy,
+  acked: number
+): Promise<IReplay | null> {
+  const all = await outbox.parts(copy.wc);
+  const parts = all.filter(one => one.seq > acked);
+  if (parts.length === 0) {
+    return null;
+  }
+  const edit: IEdit = {
+    t: 'edit',
+    wc: copy.wc,
+    epoch: copy.epoch,
+    seq: copy.seq,
+    at: copy.at
+  };
+  if (copy.base === null && acked <= 0) {
+    edit.reset = true;
+  }
+  const builder = new Builder(outbox);
+  const cells = new Map<number, ICellChange>();
+  for (const part of parts) {
+    if (part.key < 0) {
+      const { form } = part.value as { form: unknown };
+      if (part.part === 0) {
+        edit.order = form as Runs;
+      } else {
+        edit.meta = await builder.value(form as IValue);
+      }
+      continue;
+    }
+    const change = cells.get(part.key) ?? { key: part.key };
+    cells.set(part.key, change);
+    await builder.add(change, part);
+  }
+  for (const change of cells.values()) {
+    if (change.outputs && change.outputs.len < 0) {
+      // Only outputs were newer than the ack, not their number: it is in the outbox all the same.
+      const length = all.find(
+        one => one.key === change.key && one.part === OUTPUTS
+      );
+      change.outputs.len =
+        (length?.value as { form: number } | undefined)?.form ?? 0;
+    }
+  }
+  edit.cells = [...cells.values()];
+  return { edit, chunks: builder.chunks };
+}
+
+class Builder {
+  constructor(private readonly _outbox: Outbox) {}
+
+  readonly chunks: IChunk[] = [];
+
+  async add(change: ICellChange, { part, value }: IPart): Promise<void> {
+    const form = 'form' in value ? value.form : null;
+    if (part === HEAD) {
+      change.head = form as IHead;
+    } else if (part === SOURCE) {
+      change.source =
+        'kept' in value
+          ? await this._kept(value.kept, true)
+          : await this._whole(form as WholeText);
+    } else if (part === METADATA) {
+      change.metadata = await this.value(form as IValue);
+    } else if (part === ATTACHMENTS) {
+      change.attachments =
+        form === null ? null : await this.value(form as IValue);
+    } else if (part === OUTPUTS) {
+      change.outputs = { len: form as number, set: change.outputs?.set ?? [] };
+    } else {
+      change.outputs ??= { len: -1, set: [] };
+      change.outputs.set.push([part - OUTPUT, await this._output(value)]);
+    }
+  }
+
+  async value(value: IValue): Promise<IValue> {
+    for (const [, text] of value.long ?? []) {
+      await this._whole(text);
+    }
+    return value;
+  }
+
+  private async _output(value: KeptPart): Promise<IValue> {
+    if (!('kept' in value)) {
+      return this.value(value.form as IValue);
+    }
+    const path: Path = ['text'];
+    return {
+      json: value.json ?? {},
+      long: [[path, (await this._kept(value.kept, false)) as WholeText]]
+    };
+  }
+
+  /** A text that rests in the outbox as it goes over the wire; its chunks must go first. */
+  private async _whole(form: WholeText): Promise<WholeText> {
+    if (typeof form !== 'string' && 'chunks' in form) {
+      for (const [hash] of form.chunks) {
+        this.chunks.push({ hash, bytes: await this._bytes(hash) });
+      }
+    }
+    return form;
+  }
+
+  private async _kept(kept: IKeptText, mayBeOnBase: boolean): Promise<Text> {
+    if ('base' in kept.origin) {
+      if (!mayBeOnBase) {
+        throw new Error('an output cannot be built on the base');
+      }
+      return {
+        splices: kept.splices,
+        of: `base:${kept.origin.base}`,
+        len: kept.len,
+        rev: Date.now()
+      };
+    }
+    const start =
+      'text' in kept.origin
+        ? kept.origin.text
+        : await this._text(kept.origin.chunks);
+    const { form, chunks } = wholeForm(spliced(start, kept.splices), null);
+    this.chunks.push(...chunks);
+    return form;
+  }
+
+  private async _text(refs: readonly ChunkRef[]): Promise<string> {
+    const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+    let text = '';
+    for (const [hash] of refs) {
+      text += decoder.decode(await this._bytes(hash));
+    }
+    return text;
+  }
+
+  private async _bytes(hash: string): Promise<Uint8Array> {
+    const bytes = await this._outbox.chunk(hash);
+    if (!bytes) {
+      throw new Error(`chunk ${hash} is not in the outbox`);
+    }
+    return bytes;
+  }
+}
+
+export function spliced(text: string, splices: readonly Splice[]): string {
+  for (const [position, deleted, inserted] of splices) {
+    text = text.slice(0, position) + inserted + text.slice(position + deleted);
+  }
+  return text;
+}

@@ -1,0 +1,72 @@
+/** Give an open notebook other cells by ordinary edits, so that the user can undo it. */
+import type {
+  ISharedCodeCell,
+  ISharedNotebook,
+  SharedCell
+} from '@jupyter/ydoc';
+import type {
+  IAttachments,
+  IBaseCellMetadata,
+  ICell
+} from '@jupyterlab/nbformat';
+import { JSONExt, type JSONValue } from '@lumino/coreutils';
+
+import { joined, outputsOf, pairCells } from './diff';
+
+/** Afterwards the notebook has the cells `wanted`. Equal cells are not touched. One step of undo. */
+export function putCells(
+  notebook: ISharedNotebook,
+  wanted: readonly ICell[]
+): void {
+  const pairs = pairCells(notebook.toJSON().cells as ICell[], wanted);
+  // The list of cells is brought up to date only after the transaction.
+  const cells = [...notebook.cells];
+  notebook.transact(() => {
+    let at = 0;
+    for (const { kind, before, beforeIndex, after } of pairs) {
+      if (after === null) {
+        notebook.deleteCell(at);
+        continue;
+      }
+      if (kind === 'added') {
+        notebook.insertCell(at, after as SharedCell.Cell);
+      } else if (kind === 'changed' && before?.cell_type !== after.cell_type) {
+        notebook.deleteCell(at);
+        notebook.insertCell(at, after as SharedCell.Cell);
+      } else if (kind === 'changed' && beforeIndex !== null) {
+        changeCell(cells[beforeIndex], after);
+      }
+      at++;
+    }
+  });
+}
+
+function differ(a: unknown, b: unknown): boolean {
+  return !JSONExt.deepEqual((a ?? null) as JSONValue, (b ?? null) as JSONValue);
+}
+
+function changeCell(
+  cell: ISharedNotebook['cells'][number],
+  wanted: ICell
+): void {
+  const source = joined(wanted.source);
+  if (cell.getSource() !== source) {
+    cell.setSource(source);
+  }
+  if (differ(cell.getMetadata(), wanted.metadata)) {
+    cell.setMetadata(wanted.metadata as Partial<IBaseCellMetadata>);
+  }
+  if (cell.cell_type === 'code') {
+    const code = cell as ISharedCodeCell;
+    const outputs = outputsOf(wanted);
+    if (differ(code.getOutputs(), outputs)) {
+      code.setOutputs(outputs);
+    }
+    code.execution_count = (wanted.execution_count as number | null) ?? null;
+  } else if ('setAttachments' in cell) {
+    const attachments = wanted.attachments as IAttachments | undefined;
+    if (differ(cell.getAttachments(), attachments)) {
+      cell.setAttachments(attachments);
+    }
+  }
+}
