@@ -102,7 +102,6 @@ def test_splices_apply_to_their_revision_only() -> None:
     for stale in (
         spliced(4, length=4, rev=10),
         spliced(9, length=5, rev=10),
-        spliced(text_digest("one"), length=4, rev=10),
     ):
         with pytest.raises(StalePart) as refusal:
             apply_edit(draft, edit(3, stale))

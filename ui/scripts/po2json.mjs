@@ -2,7 +2,10 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-const FOLDER = new URL('../../src/indelible/locale/zh_CN/LC_MESSAGES/', import.meta.url);
+const FOLDER = new URL(
+  '../../src/indelible/locale/zh_CN/LC_MESSAGES/',
+  import.meta.url
+);
 
 /** The entries of a .po file: [msgid, msgstrs]. */
 export function parsePo(text) {
@@ -11,7 +14,8 @@ export function parsePo(text) {
     const fields = {};
     let field = '';
     for (const line of block.split('\n')) {
-      const [, name, quoted] = /^(?:(msg\w+(?:\[\d\])?)\s+)?(".*")\s*$/.exec(line) ?? [];
+      const [, name, quoted] =
+        /^(?:(msg\w+(?:\[\d\])?)\s+)?(".*")\s*$/.exec(line) ?? [];
       if (quoted) {
         field = name ?? field;
         fields[field] = (fields[field] ?? '') + JSON.parse(quoted);
@@ -40,5 +44,8 @@ export function poToJson(text) {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const json = poToJson(readFileSync(new URL('indelible.po', FOLDER), 'utf8'));
-  writeFileSync(new URL('indelible.json', FOLDER), `${JSON.stringify(json, null, 2)}\n`);
+  writeFileSync(
+    new URL('indelible.json', FOLDER),
+    `${JSON.stringify(json, null, 2)}\n`
+  );
 }

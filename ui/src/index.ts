@@ -22,6 +22,7 @@ import { AutosaveEvents } from './events';
 import { registerProvider } from './registerprovider';
 import { Recovery } from './recovery';
 import { addIndicator } from './addindicator';
+import { quietConnectionLost } from './connectionlost';
 import { startProtection } from './startprotection';
 import { silenceStockAutosave } from './stockautosave';
 import { IIndelible } from './tokens';
@@ -38,6 +39,7 @@ const protection: JupyterFrontEndPlugin<IIndelible> = {
   ): IIndelible => {
     const mode = isCollaborative(app) ? 'record' : 'full';
     const protection = startProtection(app.serviceManager.serverSettings);
+    quietConnectionLost(app.serviceManager, protection);
     const { contents } = app.serviceManager;
     const notebooks = new OpenNotebooks({ protection, mode, contents });
     app.docRegistry.addWidgetExtension('Notebook', notebooks);

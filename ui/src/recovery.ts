@@ -107,7 +107,7 @@ export class Recovery implements IDisposable {
         putCells(this._open.context.model.sharedModel, file.cells);
         this._farewell(
           trans.__(
-            'The notebook is as the file was before. This can be undone.'
+            'The notebook is as the file was before. “Undo Cell Operation” in the Edit menu takes it back.'
           )
         );
         return;
@@ -162,7 +162,7 @@ export class Recovery implements IDisposable {
       {
         label: trans.__('Open draft'),
         caption: trans.__(
-          'Put the draft’s cells into this notebook. This can be undone.'
+          'Put the draft’s cells into this notebook. “Undo Cell Operation” in the Edit menu takes it back.'
         ),
         run: async () => {
           const { content } = await this._api.draft(other.wc);
@@ -173,7 +173,9 @@ export class Recovery implements IDisposable {
           );
           model.dirty = true;
           this._farewell(
-            trans.__('The draft is in the notebook. This can be undone.')
+            trans.__(
+              'The draft is in the notebook. “Undo Cell Operation” in the Edit menu takes it back.'
+            )
           );
         }
       },

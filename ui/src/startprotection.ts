@@ -11,7 +11,7 @@ export function startProtection(
   try {
     return new Protection(settings);
   } catch (reason) {
-    console.error('Indelible cannot start in this page', reason);
+    console.error('Indelible: edits of this page are not recorded', reason);
     return new NoProtection(reason);
   }
 }

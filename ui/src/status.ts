@@ -31,7 +31,9 @@ export class StatusIndicator extends Widget {
     this._protection.className = 'jp-Indelible-statusProtection';
     this._live.className = 'jp-Indelible-srOnly';
     this._live.setAttribute('aria-live', 'polite');
-    this.node.append(this._file, this._icon, this._protection, this._live);
+    this.node.append(this._file, this._icon, this._protection);
+    // Beside the button, whose name it would otherwise be part of.
+    document.body.append(this._live);
     options.protection.changed.connect(this.refresh, this);
     options.notebooks.changed.connect(this.refresh, this);
     options.interval.changed.connect(this.refresh, this);
@@ -52,6 +54,7 @@ export class StatusIndicator extends Widget {
     this._recorder?.changed.disconnect(this.refresh, this);
     this.node.removeEventListener('click', this);
     window.clearTimeout(this._timer);
+    this._live.remove();
     this._panel?.dispose();
     super.dispose();
   }

@@ -38,11 +38,16 @@ export interface IStatusText {
 const BLOCKING = new Set([
   'disk_full',
   'read_only',
-  'store_damaged',
   'store_unreachable',
+  'store_held',
+  'store_unsuitable',
   'journal_off',
-  'network_file_system'
+  'internal'
 ]);
+
+/** After a damaged journal was set aside the report stays, while edits are acked again. */
+const REPORT = 'store_damaged';
+const REPORT_MS = 2000;
 
 export function clockTime(at: number, locale?: string): string {
   return new Date(at).toLocaleTimeString(locale, {
@@ -53,13 +58,14 @@ export function clockTime(at: number, locale?: string): string {
 }
 
 /** The problem that stops protection of this notebook, if there is one. */
-export function blockingProblem(
-  status: Pick<IStatus, 'problems' | 'path'>
-): IProblem | null {
+export function blockingProblem(status: IStatus): IProblem | null {
+  const { problems, oldestUnackedAt, now } = status;
+  const isStuck = oldestUnackedAt !== null && now - oldestUnackedAt > REPORT_MS;
   return (
-    status.problems.find(
+    problems.find(
+      // A path in the server's file system is the store's; any other is a notebook's.
       ({ code, path }) =>
-        BLOCKING.has(code) &&
+        (BLOCKING.has(code) || (code === REPORT && isStuck)) &&
         (!path || path === status.path || path.startsWith('/'))
     ) ?? null
   );
@@ -76,10 +82,20 @@ export function causeOf(problem: IProblem, trans: TranslationBundle): string {
       return trans.__('the server’s store is damaged');
     case 'store_unreachable':
       return trans.__('the server cannot reach its store');
+    case 'store_held':
+      return trans.__('another server uses its store');
+    case 'store_unsuitable':
+      return trans.__(
+        'its store is on a file system that cannot keep it safely'
+      );
     case 'journal_off':
       return trans.__('the journal is switched off');
+    case 'outbox_unavailable':
+      return trans.__('this browser keeps nothing (is it a private window?)');
+    case 'outbox_full':
+      return trans.__('this browser’s storage is full');
     default:
-      return problem.message;
+      return problem.message || problem.code;
   }
 }
 
@@ -129,14 +145,11 @@ export function describeProtection(
   const { link, pending, kept } = status;
   const isKept = kept >= pending;
   const problem = blockingProblem(status);
+  const failed = status.problems.find(({ code }) => code === 'page_failed');
   switch (link) {
     case 'missing':
-      if (status.problems.length > 0) {
-        return notProtected(
-          causeOf(status.problems[0], trans),
-          status.problems[0].hint || null,
-          trans
-        );
+      if (failed) {
+        return notProtected(failed.message, null, trans);
       }
       return notProtected(
         trans.__('the server part of Indelible is missing or broken'),

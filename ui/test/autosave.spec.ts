@@ -1,7 +1,9 @@
 import { Signal } from '@lumino/signaling';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
-vi.mock('@jupyterlab/notebook', () => ({ NotebookActions: { executed: new Signal({}) } }));
+vi.mock('@jupyterlab/notebook', () => ({
+  NotebookActions: { executed: new Signal({}) }
+}));
 
 import { NotebookActions } from '@jupyterlab/notebook';
 
@@ -13,13 +15,17 @@ const S = 1000;
 
 describe('the interval', () => {
   it('is what was set in this page, before all else', () => {
-    expect(chooseInterval(5 * S, { autosave: false, autosaveInterval: 30 }, 10 * S)).toBe(5 * S);
+    expect(
+      chooseInterval(5 * S, { autosave: false, autosaveInterval: 30 }, 10 * S)
+    ).toBe(5 * S);
     expect(chooseInterval(0, { autosaveInterval: 30 }, 10 * S)).toBe(0);
   });
   it('is the user’s own setting before the server’s default', () => {
     expect(chooseInterval(null, { autosaveInterval: 30 }, 10 * S)).toBe(30 * S);
     expect(chooseInterval(null, { autosave: false }, 10 * S)).toBe(0);
-    expect(chooseInterval(null, { autosave: false, autosaveInterval: 30 }, 10 * S)).toBe(0);
+    expect(
+      chooseInterval(null, { autosave: false, autosaveInterval: 30 }, 10 * S)
+    ).toBe(0);
     expect(chooseInterval(null, { autosave: true }, 10 * S)).toBe(10 * S);
   });
   it('is the server’s default, else a minute; 0 is never', () => {
@@ -47,7 +53,12 @@ describe('a notebook', () => {
     interval = new AutosaveInterval();
     interval.setServer(10 * S);
     const open = await page.open();
-    autosave = new Autosave({ open, interval, protection: page.protection, events });
+    autosave = new Autosave({
+      open,
+      interval,
+      protection: page.protection,
+      events
+    });
   });
 
   afterEach(() => {
@@ -64,7 +75,9 @@ describe('a notebook', () => {
     page.type('!');
     await vi.advanceTimersByTimeAsync(5 * S);
     expect(writes()).toBe(1);
-    expect(page.notebooks.forPanel({ context: page.context } as never)?.lastSave?.by).toBe('autosave');
+    expect(
+      page.notebooks.forPanel({ context: page.context } as never)?.lastSave?.by
+    ).toBe('autosave');
     page.recorder.isAhead = false;
     await vi.advanceTimersByTimeAsync(30 * S);
     expect(writes()).toBe(1);
@@ -149,7 +162,9 @@ describe('a notebook', () => {
     page.type('!');
     const panel = [...page.notebooks][0].panels[0];
     const run = () =>
-      (NotebookActions.executed as unknown as Signal<object, object>).emit({ notebook: panel.content });
+      (NotebookActions.executed as unknown as Signal<object, object>).emit({
+        notebook: panel.content
+      });
     run();
     await vi.advanceTimersByTimeAsync(0);
     expect(writes()).toBe(0);

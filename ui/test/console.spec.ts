@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 
 import { askedInterval, isFromConsole } from '../src/console';
 
-const OWN = 'http://localhost:8888/lab/extensions/indelible/static/26.6d279713cc6ba4ac.js';
+const OWN =
+  'http://localhost:8888/lab/extensions/indelible/static/26.6d279713cc6ba4ac.js';
 
 describe('who calls set_autosave_interval', () => {
   it('is the console, when no script stands behind it', () => {
@@ -28,7 +29,10 @@ function message(values: {
     header: { msg_type: values.type ?? 'display_data' },
     parent_header: { session: values.session ?? 'me' },
     content: {
-      data: values.data ?? { 'application/javascript': 'IPython.notebook.set_autosave_interval(60000)' },
+      data: values.data ?? {
+        'application/javascript':
+          'IPython.notebook.set_autosave_interval(60000)'
+      },
       metadata: {}
     }
   } as unknown as Parameters<typeof askedInterval>[0];
@@ -37,7 +41,9 @@ function message(values: {
 describe('%autosave', () => {
   it('is honoured when this page ran it', () => {
     expect(askedInterval(message({}), 'me')).toBe(60000);
-    const off = { 'application/javascript': 'IPython.notebook.set_autosave_interval(0)' };
+    const off = {
+      'application/javascript': 'IPython.notebook.set_autosave_interval(0)'
+    };
     expect(askedInterval(message({ data: off }), 'me')).toBe(0);
   });
   it('is not honoured for another page’s execution', () => {
@@ -46,7 +52,12 @@ describe('%autosave', () => {
   });
   it('is not seen in other messages', () => {
     expect(askedInterval(message({ type: 'stream' }), 'me')).toBeNull();
-    expect(askedInterval(message({ data: { 'text/plain': 'set_autosave_interval(1)' } }), 'me')).toBeNull();
+    expect(
+      askedInterval(
+        message({ data: { 'text/plain': 'set_autosave_interval(1)' } }),
+        'me'
+      )
+    ).toBeNull();
     expect(askedInterval(message({ data: {} }), 'me')).toBeNull();
   });
 });

@@ -12,7 +12,13 @@ import { Signal } from '@lumino/signaling';
 import { BoxPanel } from '@lumino/widgets';
 import { vi } from 'vitest';
 
-import type { IApi, IAttachOptions, IProtection, IRecorder, Link } from '../src/contracts';
+import type {
+  IApi,
+  IAttachOptions,
+  IProtection,
+  IRecorder,
+  Link
+} from '../src/contracts';
 import type { IDraft, IDraftSummary, IHello, IProblem } from '../src/protocol';
 
 export const trans: TranslationBundle = nullTranslator.load('indelible');
@@ -22,7 +28,7 @@ export class FakeRecorder implements IRecorder {
     this.isAhead = Boolean(options.draft);
   }
   readonly wc = 'a'.repeat(32);
-  readonly changed = new Signal<IRecorder, void>(this);
+  readonly changed: Signal<IRecorder, void> = new Signal<IRecorder, void>(this);
   isAhead: boolean;
   seq = 0;
   acked = 0;
@@ -48,7 +54,9 @@ export class FakeProtection implements IProtection {
   problems: IProblem[] = [];
   recorders: FakeRecorder[] = [];
   isDisposed = false;
-  readonly changed = new Signal<IProtection, void>(this);
+  readonly changed: Signal<IProtection, void> = new Signal<IProtection, void>(
+    this
+  );
   readonly api = {
     hello: vi.fn<IApi['hello']>(),
     open: vi.fn<IApi['open']>(async () => ({ draft: null, others: [] })),
@@ -85,15 +93,25 @@ export class FakeFile {
   modified = 0;
   failure: Error | null = null;
   writes: unknown[] = [];
-  get = vi.fn(async (path: string, options?: Contents.IFetchOptions): Promise<Contents.IModel> => {
-    this.check(path);
-    return this.model(options?.content !== false);
-  });
-  save = vi.fn(async (path: string, options?: Partial<Contents.IModel>): Promise<Contents.IModel> => {
-    this.check(path);
-    this.write(options?.content);
-    return this.model(false);
-  });
+  get = vi.fn(
+    async (
+      path: string,
+      options?: Contents.IFetchOptions
+    ): Promise<Contents.IModel> => {
+      this.check(path);
+      return this.model(options?.content !== false);
+    }
+  );
+  save = vi.fn(
+    async (
+      path: string,
+      options?: Partial<Contents.IModel>
+    ): Promise<Contents.IModel> => {
+      this.check(path);
+      this.write(options?.content);
+      return this.model(false);
+    }
+  );
   /** Somebody writes it. */
   write(content: unknown): void {
     this.content = structuredClone(content);
@@ -126,7 +144,9 @@ export class FakeFile {
   }
 }
 
-export function notebook(sources: string[]): { cells: Record<string, unknown>[] } & Record<string, unknown> {
+export function notebook(
+  sources: string[]
+): { cells: Record<string, unknown>[] } & Record<string, unknown> {
   return {
     nbformat: 4,
     nbformat_minor: 5,
@@ -157,7 +177,10 @@ export class FakeContext {
   readonly saveState = new Signal<this, DocumentRegistry.SaveState>(this);
   readonly disposed = new Signal<this, void>(this);
   readonly fileChanged = new Signal<this, unknown>(this);
-  readonly sessionContext = { iopubMessage: new Signal<object, unknown>({}), session: null };
+  readonly sessionContext = {
+    iopubMessage: new Signal<object, unknown>({}),
+    session: null
+  };
   contentsModel: Contents.IModel | null = null;
   isReady = false;
   isDisposed = false;
@@ -166,7 +189,11 @@ export class FakeContext {
     return this.populated.promise;
   }
   async revert(): Promise<void> {
-    const model = await this.provider().get(this.path, { type: 'notebook', content: true, hash: true });
+    const model = await this.provider().get(this.path, {
+      type: 'notebook',
+      content: true,
+      hash: true
+    });
     this.model.fromJSON(model.content as never);
     this.contentsModel = model;
     this.model.dirty = false;
@@ -179,13 +206,27 @@ export class FakeContext {
   async save(): Promise<void> {
     this.saveState.emit('started');
     const content = this.model.toJSON();
-    const before = await this.provider().get(this.path, { content: false, hash: true });
-    if (before.hash && this.contentsModel?.hash && before.hash !== this.contentsModel.hash) {
+    const before = await this.provider().get(this.path, {
+      content: false,
+      hash: true
+    });
+    if (
+      before.hash &&
+      this.contentsModel?.hash &&
+      before.hash !== this.contentsModel.hash
+    ) {
       throw new Error('conflict dialog');
     }
-    const written = await this.provider().save(this.path, { type: 'notebook', format: 'json', content });
+    const written = await this.provider().save(this.path, {
+      type: 'notebook',
+      format: 'json',
+      content
+    });
     this.onWritten({ type: 'save', oldValue: null, newValue: written });
-    const after = await this.provider().get(this.path, { content: false, hash: true });
+    const after = await this.provider().get(this.path, {
+      content: false,
+      hash: true
+    });
     this.model.dirty = false;
     this.contentsModel = { ...written, hash: after.hash } as Contents.IModel;
     this.saveState.emit('completed');

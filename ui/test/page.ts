@@ -5,7 +5,12 @@ import { Signal } from '@lumino/signaling';
 import { OpenNotebooks } from '../src/opennotebooks';
 import type { OpenNotebook } from '../src/opennotebook';
 import { IndelibleProvider } from '../src/provider';
-import { FakeContext, FakeFile, FakeProtection, type FakeRecorder } from './fakes';
+import {
+  FakeContext,
+  FakeFile,
+  FakeProtection,
+  type FakeRecorder
+} from './fakes';
 
 export class Page {
   constructor(cells: string[] = ['one', 'two']) {
@@ -13,7 +18,9 @@ export class Page {
     this.notebooks = new OpenNotebooks({
       protection: this.protection,
       mode: 'full',
-      contents: { fileChanged: this.fileChanged } as unknown as Contents.IManager
+      contents: {
+        fileChanged: this.fileChanged
+      } as unknown as Contents.IManager
     });
     this.provider = new IndelibleProvider({
       rest: this.file,
@@ -63,6 +70,8 @@ export class Page {
   }
 
   get sources(): string[] {
-    return this.context.isDisposed ? [] : this.context.sharedModel.cells.map(cell => cell.getSource());
+    return this.context.isDisposed
+      ? []
+      : this.context.sharedModel.cells.map(cell => cell.getSource());
   }
 }

@@ -23,7 +23,11 @@ describe('opening', () => {
     await page.open();
     expect(page.sources).toEqual(['one', 'two']);
     expect(page.protection.api.open).toHaveBeenCalledWith('a.ipynb', 'hash-0');
-    expect(page.recorder.options).toMatchObject({ base: 'hash-0', cells: 2, mode: 'full' });
+    expect(page.recorder.options).toMatchObject({
+      base: 'hash-0',
+      cells: 2,
+      mode: 'full'
+    });
     expect(page.recorder.options.draft).toBeUndefined();
     expect(page.context.model.dirty).toBe(false);
   });
@@ -35,13 +39,19 @@ describe('opening', () => {
     await settle();
     expect(page.sources).toEqual(['one', 'two, typed', 'three']);
     expect(page.context.contentsModel?.hash).toBe('hash-0');
-    expect(page.recorder.options).toMatchObject({ base: 'hash-0', cells: 2, draft: found });
+    expect(page.recorder.options).toMatchObject({
+      base: 'hash-0',
+      cells: 2,
+      draft: found
+    });
     expect(page.context.model.dirty).toBe(true);
   });
 
   it('sends what another tab left before it asks for a draft', async () => {
     const order: string[] = [];
-    page.protection.flushOrphans.mockImplementation(async () => void order.push('flush'));
+    page.protection.flushOrphans.mockImplementation(
+      async () => void order.push('flush')
+    );
     page.protection.api.open.mockImplementation(async () => {
       order.push('open');
       return { draft: null, others: [] };
@@ -68,7 +78,10 @@ describe('opening', () => {
   });
 
   it('shows the file when the draft is not a notebook', async () => {
-    page.protection.api.open.mockResolvedValue({ draft: draft([], { content: {} }), others: [] });
+    page.protection.api.open.mockResolvedValue({
+      draft: draft([], { content: {} }),
+      others: []
+    });
     await page.open();
     expect(page.sources).toEqual(['one', 'two']);
   });
@@ -86,7 +99,10 @@ describe('opening', () => {
   });
 
   it('takes later reads for reverts and gives the file', async () => {
-    page.protection.api.open.mockResolvedValue({ draft: draft(['drafted']), others: [] });
+    page.protection.api.open.mockResolvedValue({
+      draft: draft(['drafted']),
+      others: []
+    });
     await page.open();
     await settle();
     page.file.write(notebook(['from', 'the', 'file']));
@@ -97,7 +113,10 @@ describe('opening', () => {
   });
 
   it('leaves other readers of the path alone', async () => {
-    const model = await page.provider.get('a.ipynb', { type: 'notebook', content: true });
+    const model = await page.provider.get('a.ipynb', {
+      type: 'notebook',
+      content: true
+    });
     expect(model.content).toEqual(notebook(['one', 'two']));
     expect(page.protection.api.open).not.toHaveBeenCalled();
   });
@@ -116,7 +135,10 @@ describe('saving', () => {
     page.type('!');
     await page.context.save();
     expect(page.file.writes).toHaveLength(1);
-    expect(page.recorder.saved).toHaveBeenCalledWith({ seq: 1, keys: [0] }, 'hash-1');
+    expect(page.recorder.saved).toHaveBeenCalledWith(
+      { seq: 1, keys: [0] },
+      'hash-1'
+    );
     expect(open.lastSave).toMatchObject({ by: 'user', failure: null });
   });
 
@@ -129,7 +151,10 @@ describe('saving', () => {
       return page.file.model(false);
     });
     await page.context.save();
-    expect(page.recorder.saved).toHaveBeenCalledWith({ seq: 1, keys: [0] }, 'hash-1');
+    expect(page.recorder.saved).toHaveBeenCalledWith(
+      { seq: 1, keys: [0] },
+      'hash-1'
+    );
     expect(page.context.model.dirty).toBe(true);
   });
 
@@ -143,7 +168,10 @@ describe('saving', () => {
       return answer;
     });
     await page.context.save();
-    expect(page.recorder.saved).toHaveBeenCalledWith({ seq: 1, keys: [0] }, null);
+    expect(page.recorder.saved).toHaveBeenCalledWith(
+      { seq: 1, keys: [0] },
+      null
+    );
     expect(page.context.contentsModel?.hash).toBeUndefined();
   });
 
@@ -153,7 +181,9 @@ describe('saving', () => {
     page.context.saveState.connect((_, state) => void states.push(state));
     page.type('!');
     page.file.failure = new TypeError('Failed to fetch');
-    await expect(page.context.save()).rejects.toMatchObject({ name: 'ModalCancelError' });
+    await expect(page.context.save()).rejects.toMatchObject({
+      name: 'ModalCancelError'
+    });
     expect(open.lastSave?.failure?.message).toBe('Failed to fetch');
     expect(states).toEqual(['started', 'failed']);
     expect(page.toasts).toEqual([open]);
@@ -164,7 +194,9 @@ describe('saving', () => {
     await page.open();
     const response = new Response('', { status: 404 });
     page.file.failure = new ServerConnection.ResponseError(response);
-    await expect(page.provider.get('a.ipynb', { content: false })).rejects.toBe(page.file.failure);
+    await expect(page.provider.get('a.ipynb', { content: false })).rejects.toBe(
+      page.file.failure
+    );
   });
 
   it('knows its own write again when the answer to it was lost', async () => {
@@ -174,7 +206,9 @@ describe('saving', () => {
       page.file.write(options?.content);
       throw new TypeError('Failed to fetch');
     });
-    await expect(page.context.save()).rejects.toMatchObject({ name: 'ModalCancelError' });
+    await expect(page.context.save()).rejects.toMatchObject({
+      name: 'ModalCancelError'
+    });
     await page.context.save();
     expect(page.recorder.saved).toHaveBeenCalledTimes(1);
   });
@@ -190,7 +224,11 @@ describe('saving', () => {
     await page.open();
     page.type('!');
     page.context.saveState.emit('started');
-    page.fileChanged.emit({ type: 'save', oldValue: null, newValue: { path: 'b.ipynb' } });
+    page.fileChanged.emit({
+      type: 'save',
+      oldValue: null,
+      newValue: { path: 'b.ipynb' }
+    });
     page.context.saveState.emit('completed');
     expect(page.recorder.saved).not.toHaveBeenCalled();
   });
@@ -203,7 +241,10 @@ describe('saving', () => {
     const second = page.context.save();
     await Promise.allSettled([first, second]);
     expect(page.recorder.saved).toHaveBeenCalledTimes(1);
-    expect(page.recorder.saved).toHaveBeenCalledWith({ seq: 1, keys: [0] }, null);
+    expect(page.recorder.saved).toHaveBeenCalledWith(
+      { seq: 1, keys: [0] },
+      null
+    );
   });
 });
 
@@ -218,7 +259,10 @@ describe('closing', () => {
     await page.open();
     page.type('!');
     page.context.dispose();
-    expect(page.protection.detach).toHaveBeenCalledWith(page.recorder, 'discard');
+    expect(page.protection.detach).toHaveBeenCalledWith(
+      page.recorder,
+      'discard'
+    );
   });
 
   it('says away when the page itself goes', async () => {

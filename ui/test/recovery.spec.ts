@@ -20,38 +20,59 @@ afterEach(() => {
 });
 
 async function openWith(opening: Partial<IOpening>): Promise<void> {
-  page.protection.api.open.mockResolvedValue({ draft: null, others: [], ...opening });
+  page.protection.api.open.mockResolvedValue({
+    draft: null,
+    others: [],
+    ...opening
+  });
   const open = page.add();
   recovery = new Recovery({ open, api: page.protection.api, trans, compare });
   await page.context.revert();
   await settle();
 }
 
-const text = () => recovery.notice?.node.querySelector('.jp-Indelible-noticeText')?.textContent ?? null;
+const text = () =>
+  recovery.notice?.node.querySelector('.jp-Indelible-noticeText')
+    ?.textContent ?? null;
 const buttons = () =>
-  [...(recovery.notice?.node.querySelectorAll<HTMLButtonElement>('.jp-Indelible-noticeButton') ?? [])].map(
-    button => button.textContent
-  );
+  [
+    ...(recovery.notice?.node.querySelectorAll<HTMLButtonElement>(
+      '.jp-Indelible-noticeButton'
+    ) ?? [])
+  ].map(button => button.textContent);
 
 async function press(label: string): Promise<void> {
-  [...recovery.notice!.node.querySelectorAll('button')].find(one => one.textContent === label)!.click();
+  [...recovery.notice!.node.querySelectorAll('button')]
+    .find(one => one.textContent === label)!
+    .click();
   await settle();
 }
 
 describe('a draft that came back', () => {
-  beforeEach(() => openWith({ draft: draft(['one', 'two, typed'], { cells_changed: 1 }) }));
+  beforeEach(() =>
+    openWith({ draft: draft(['one', 'two, typed'], { cells_changed: 1 }) })
+  );
 
   it('is told once, quietly', () => {
-    expect(text()).toMatch(/^Recovered unsaved work from .*: 1 cell changed\.$/);
+    expect(text()).toMatch(
+      /^Recovered unsaved work from .*: 1 cell changed\.$/
+    );
     expect(buttons()).toEqual(['Compare', 'Discard']);
     expect(recovery.notice?.node.getAttribute('role')).toBe('status');
   });
 
   it('can be compared with the file', async () => {
     await press('Compare');
-    const [, before, after] = compare.mock.calls[0] as unknown as [string, { cells: { source: string }[] }, never];
+    const [, before, after] = compare.mock.calls[0] as unknown as [
+      string,
+      { cells: { source: string }[] },
+      never
+    ];
     expect(before.cells.map(cell => cell.source)).toEqual(['one', 'two']);
-    expect((after as typeof before).cells.map(cell => cell.source)).toEqual(['one', 'two, typed']);
+    expect((after as typeof before).cells.map(cell => cell.source)).toEqual([
+      'one',
+      'two, typed'
+    ]);
   });
 
   it('is discarded: kept on the server, the file shown, a new recorder from there', async () => {
@@ -77,13 +98,17 @@ describe('a draft that came back', () => {
 describe('a draft that does not fit the file any more', () => {
   const other = summary({ base_is_current: false, cells_changed: 3 });
   beforeEach(async () => {
-    page.protection.api.draft.mockResolvedValue(draft(['one, typed', 'two', 'three']));
+    page.protection.api.draft.mockResolvedValue(
+      draft(['one, typed', 'two', 'three'])
+    );
     await openWith({ others: [other] });
   });
 
   it('is offered beside the file', () => {
     expect(page.sources).toEqual(['one', 'two']);
-    expect(text()).toMatch(/^The file has changed since\. Unsaved work from .* is kept: 3 cells changed\.$/);
+    expect(text()).toMatch(
+      /^The file has changed since\. Unsaved work from .* is kept: 3 cells changed\.$/
+    );
     expect(buttons()).toEqual(['Compare', 'Open draft', 'Discard']);
   });
 

@@ -1,7 +1,12 @@
 import { describe, expect, it } from 'vitest';
 
 import { duration, facts, hoverText } from '../src/statusdetails';
-import { clockTime, describe as say, OVERDUE_MS, type IStatus } from '../src/statustext';
+import {
+  clockTime,
+  describe as say,
+  OVERDUE_MS,
+  type IStatus
+} from '../src/statustext';
 import { trans } from './fakes';
 
 const NOW = new Date(2026, 10, 23, 15, 32, 10).getTime();
@@ -25,11 +30,22 @@ function status(values: Partial<IStatus> = {}): IStatus {
 }
 
 function problem(code: string, values: object = {}) {
-  return { code, message: `${code} happened`, hint: 'do this', since: '', path: null, ...values };
+  return {
+    code,
+    message: `${code} happened`,
+    hint: 'do this',
+    since: '',
+    path: null,
+    ...values
+  };
 }
 
 describe('the file', () => {
-  const save = (by: 'user' | 'autosave', failure: Error | null = null) => ({ at: NOW, by, failure });
+  const save = (by: 'user' | 'autosave', failure: Error | null = null) => ({
+    at: NOW,
+    by,
+    failure
+  });
   it.each([
     [{ lastSave: save('autosave') }, 'Autosaved: 15:32'],
     [{ lastSave: save('user') }, 'Saved: 15:32'],
@@ -46,30 +62,60 @@ describe('the file', () => {
 describe('the protection', () => {
   it.each<[string, Partial<IStatus>, string, string]>([
     ['all acked', {}, 'protected', 'Protected'],
-    ['on its way', { pending: 1, oldestUnackedAt: NOW - 100 }, 'saving', 'Saving…'],
+    [
+      'on its way',
+      { pending: 1, oldestUnackedAt: NOW - 100 },
+      'saving',
+      'Saving…'
+    ],
     [
       'no ack for too long',
       { pending: 3, kept: 3, oldestUnackedAt: NOW - OVERDUE_MS - 1 },
       'bad',
       'Not protected, because the server does not confirm'
     ],
-    ['no server', { link: 'offline', pending: 3, kept: 3 }, 'offline', 'Offline, 3 edits kept in this browser'],
-    ['one edit', { link: 'offline', pending: 1, kept: 1 }, 'offline', 'Offline, 1 edit kept in this browser'],
-    ['nothing to send', { link: 'offline' }, 'offline', 'Offline, nothing waits to be sent'],
+    [
+      'no server',
+      { link: 'offline', pending: 3, kept: 3 },
+      'offline',
+      'Offline, 3 edits kept in this browser'
+    ],
+    [
+      'one edit',
+      { link: 'offline', pending: 1, kept: 1 },
+      'offline',
+      'Offline, 1 edit kept in this browser'
+    ],
+    [
+      'nothing to send',
+      { link: 'offline' },
+      'offline',
+      'Offline, nothing waits to be sent'
+    ],
     [
       'no server and no database',
       { link: 'offline', pending: 3, kept: 0 },
       'bad',
       'Not protected, because the server is out of reach and this browser keeps nothing'
     ],
-    ['login', { link: 'login', pending: 2, kept: 2 }, 'offline', 'Login expired, 2 edits kept in this browser'],
+    [
+      'login',
+      { link: 'login', pending: 2, kept: 2 },
+      'offline',
+      'Login expired, 2 edits kept in this browser'
+    ],
     [
       'no server part',
       { link: 'missing' },
       'bad',
       'Not protected, because the server part of Indelible is missing or broken'
     ],
-    ['journal off', { link: 'off' }, 'bad', 'Not protected, because the journal is switched off'],
+    [
+      'journal off',
+      { link: 'off' },
+      'bad',
+      'Not protected, because the journal is switched off'
+    ],
     ['starting', { link: 'unknown' }, 'unknown', 'Connecting…'],
     [
       'disk full',
@@ -77,7 +123,12 @@ describe('the protection', () => {
       'bad',
       'Not protected, because the server’s disk is full'
     ],
-    ['a problem that does not stop protection', { problems: [problem('journal_set_aside')] }, 'protected', 'Protected'],
+    [
+      'a problem that does not stop protection',
+      { problems: [problem('journal_set_aside')] },
+      'protected',
+      'Protected'
+    ],
     [
       'a problem of another notebook',
       { problems: [problem('read_only', { path: 'b.ipynb' })] },
@@ -100,7 +151,9 @@ describe('the protection', () => {
 
 describe('the details', () => {
   it('tell the last ack, the journal and the file', () => {
-    const all = facts(status({ isAhead: true, kept: 2 }), trans).map(fact => `${fact.label}: ${fact.value}`);
+    const all = facts(status({ isAhead: true, kept: 2 }), trans).map(
+      fact => `${fact.label}: ${fact.value}`
+    );
     expect(all).toEqual([
       'Journal: everything is on the server’s disk',
       'This browser: keeps 2 edits',
@@ -110,10 +163,18 @@ describe('the details', () => {
     ]);
   });
   it('say why a save failed', () => {
-    const lastSave = { at: NOW, by: 'user' as const, failure: new Error('Permission denied') };
-    expect(hoverText(status({ lastSave }), trans)).toContain('not saved: Permission denied');
+    const lastSave = {
+      at: NOW,
+      by: 'user' as const,
+      failure: new Error('Permission denied')
+    };
+    expect(hoverText(status({ lastSave }), trans)).toContain(
+      'not saved: Permission denied'
+    );
   });
   it('say durations as people do', () => {
-    expect([500, 60_000, 90_000, 300_000].map(ms => duration(ms, trans))).toEqual(['0.5 s', '60 s', '90 s', '5 min']);
+    expect(
+      [500, 60_000, 90_000, 300_000].map(ms => duration(ms, trans))
+    ).toEqual(['0.5 s', '60 s', '90 s', '5 min']);
   });
 });

@@ -15,12 +15,20 @@ function strings(): Map<string, number> {
   for (const name of readdirSync(SOURCES).filter(one => one.endsWith('.ts'))) {
     const text = readFileSync(join(SOURCES, name), 'utf8');
     const visit = (node: ts.Node): void => {
-      if (ts.isCallExpression(node) && ts.isPropertyAccessExpression(node.expression)) {
+      if (
+        ts.isCallExpression(node) &&
+        ts.isPropertyAccessExpression(node.expression)
+      ) {
         const method = node.expression.name.text;
-        if (/trans$/.test(node.expression.expression.getText()) && (method === '__' || method === '_n')) {
+        if (
+          /trans$/.test(node.expression.expression.getText()) &&
+          (method === '__' || method === '_n')
+        ) {
           const [id] = node.arguments;
           if (!ts.isStringLiteralLike(id)) {
-            throw new Error(`${name}: ${id.getText()} is not a literal, so it cannot be translated`);
+            throw new Error(
+              `${name}: ${id.getText()} is not a literal, so it cannot be translated`
+            );
           }
           found.set(id.text, method === '_n' ? 2 : 1);
         }
@@ -32,7 +40,8 @@ function strings(): Map<string, number> {
   return found;
 }
 
-const placeholders = (text: string) => [...text.matchAll(/%\d/g)].map(one => one[0]).sort();
+const placeholders = (text: string) =>
+  [...text.matchAll(/%\d/g)].map(one => one[0]).sort();
 
 describe('zh_CN', () => {
   const read = (name: string) => readFileSync(join(LOCALE, name), 'utf8');
@@ -44,7 +53,9 @@ describe('zh_CN', () => {
   });
 
   it('has the number of forms that JupyterLab looks for', () => {
-    const forms = Object.fromEntries(Object.entries(messages).map(([id, all]) => [id, all.length]));
+    const forms = Object.fromEntries(
+      Object.entries(messages).map(([id, all]) => [id, all.length])
+    );
     expect(forms).toEqual(Object.fromEntries(strings()));
   });
 

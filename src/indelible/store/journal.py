@@ -287,7 +287,9 @@ class SqliteJournal:
             if isinstance(record, Saved) and (record.hash is None or identity not in self._openings):
                 return record.seq
             held = self._first(record)
-        elif isinstance(record, Edit) and record.seq <= held.working_copy.seq and record.epoch == held.working_copy.epoch:
+        elif (
+            isinstance(record, Edit) and record.seq <= held.working_copy.seq and record.epoch == held.working_copy.epoch
+        ):
             return held.working_copy.seq
         change = Change(db, held)
         if isinstance(record, Edit):
