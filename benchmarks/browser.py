@@ -103,7 +103,9 @@ def open_notebook(context: BrowserContext, server: Running, name: str) -> tuple[
 
 def type_keys(page: Page, count: int) -> None:
     """Real key events, one every 60 ms, without a pause."""
-    page.evaluate("() => { const p = window.__probe; p.keys = []; p.frames = []; p.acks = []; p.sent = 0; p.edits = 0; }")
+    page.evaluate(
+        "() => { const p = window.__probe; p.keys = []; p.frames = []; p.acks = []; p.sent = 0; p.edits = 0; }"
+    )
     words = "value = compute(alpha, beta) + offset # "
     page.keyboard.type((words * (count // len(words) + 1))[:count], delay=60)
     page.wait_for_timeout(1000)

@@ -53,6 +53,8 @@ class Typist:
         self.sent: dict[int, float] = {}
         self.waits: list[float] = []
         self.feed: WebSocketClientConnection | None = None
+        self.has_finished = False
+        self.all_acked = asyncio.Event()
 
     async def connect(self) -> None:
         url = self.server.url.replace("http", "ws", 1) + f"indelible/api/feed?token={self.server.token}"
@@ -92,6 +94,12 @@ class Typist:
             await self.say(edit)
             due += 1 / EDITS_PER_SECOND
             await asyncio.sleep(max(0.0, due - time.monotonic()))
+        self.has_finished = True
+        self._look()
+
+    def _look(self) -> None:
+        if self.has_finished and not self.sent:
+            self.all_acked.set()
 
     async def listen(self) -> None:
         assert self.feed is not None
@@ -103,6 +111,7 @@ class Typist:
                 now = time.monotonic()
                 for seq in [one for one in self.sent if one <= message["seq"]]:
                     self.waits.append(1000 * (now - self.sent.pop(seq)))
+                self._look()
 
 
 async def run(server: Running, count: int) -> Result:
@@ -113,9 +122,7 @@ async def run(server: Running, count: int) -> Result:
     listeners = [asyncio.create_task(typist.listen()) for typist in typists]
     cpu, disk, began = server.cpu_s(), server.bytes_to_disk(), time.monotonic()
     await asyncio.gather(*(typist.type(began + SECONDS) for typist in typists))
-    deadline = time.monotonic() + 10
-    while any(typist.sent for typist in typists) and time.monotonic() < deadline:
-        await asyncio.sleep(0.05)
+    await asyncio.wait([asyncio.create_task(typist.all_acked.wait()) for typist in typists], timeout=10)
     for listener in listeners:
         if listener.done():
             listener.result()

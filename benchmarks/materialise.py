@@ -60,9 +60,7 @@ def best_of(runs: int, act: Callable[[], object]) -> float:
 def chunking() -> list[Figure]:
     """50 MB as source lines, as base64 without a newline, and as Chinese text."""
     dice = Random(1)
-    lines = "".join(f"value_{dice.random()} = compute({index})\n" for index in range(1_200_000)).encode()[
-        : 50 * MB
-    ]
+    lines = "".join(f"value_{dice.random()} = compute({index})\n" for index in range(1_200_000)).encode()[: 50 * MB]
     base64 = b"iVBORw0KGgoAAAANSUhEUgAA" * (50 * MB // 24)
     chinese = "数据分析:第一行写到磁盘上\n" * (50 * MB // 40)
     inputs: list[tuple[str, int, Callable[[], object]]] = [
@@ -74,9 +72,7 @@ def chunking() -> list[Figure]:
     figures = []
     for name, size, act in inputs:
         took = best_of(3, act)
-        figures.append(
-            Figure(name=f"chunk 50 MB: {name}", milliseconds=took, note=f"{size / took / 1_000:.0f} MB/s")
-        )
+        figures.append(Figure(name=f"chunk 50 MB: {name}", milliseconds=took, note=f"{size / took / 1_000:.0f} MB/s"))
     return figures
 
 

@@ -17,9 +17,7 @@ def image_notebook(path: Path, size: int) -> Path:
     for number in range(images):
         png = base64.b64encode(dice.randbytes(each * 3 // 4)).decode()
         cells.append(code(f"plot{number}", f"plt.plot(data[{number}])\nplt.show()", png))
-        cells.append(
-            {"cell_type": "markdown", "id": f"text{number}", "metadata": {}, "source": f"## Figure {number}"}
-        )
+        cells.append({"cell_type": "markdown", "id": f"text{number}", "metadata": {}, "source": f"## Figure {number}"})
     notebook = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
     path.write_text(json.dumps(notebook, indent=1) + "\n")
     return path

@@ -31,9 +31,7 @@ class Running:
 
     def get(self, path: str) -> object:
         """GET `path` of its API, as JSON."""
-        request = urllib.request.Request(
-            self.url + path, headers={"Authorization": f"token {self.token}"}
-        )
+        request = urllib.request.Request(self.url + path, headers={"Authorization": f"token {self.token}"})
         with urllib.request.urlopen(request, timeout=10) as answer:
             return json.loads(answer.read())
 
@@ -100,9 +98,7 @@ def jupyter(app: str = "lab", *, indelible: bool = True, options: tuple[str, ...
                 ],
                 env=environment, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
-        running = Running(
-            pid=process.pid, url=f"http://127.0.0.1:{port}/", token=token, root=root, started_after_s=0
-        )
+        running = Running(pid=process.pid, url=f"http://127.0.0.1:{port}/", token=token, root=root, started_after_s=0)
         try:
             while True:
                 try:

@@ -147,14 +147,10 @@ def an_output(chance: Random) -> PageOutput:
     kind = chance.randrange(6)
     if kind == 0:
         text = chance.choice([some_text, long_text])(chance)
-        return PageOutput(
-            {"output_type": "stream", "name": chance.choice(["stdout", "stderr"])}, PageText(text)
-        )
+        return PageOutput({"output_type": "stream", "name": chance.choice(["stdout", "stderr"])}, PageText(text))
     if kind == 1:
         traceback = [some_text(chance), long_text(chance)]
-        return PageOutput(
-            {"output_type": "error", "ename": "E", "evalue": some_text(chance), "traceback": traceback}
-        )
+        return PageOutput({"output_type": "error", "ename": "E", "evalue": some_text(chance), "traceback": traceback})
     data: Json = {"text/plain": some_text(chance)}
     if kind == 2:
         data["image/png"] = PNG * chance.randrange(1, 2_000)
@@ -237,9 +233,7 @@ def set_attachments(page: Page, chance: Random) -> None:
 def set_cell_metadata(page: Page, chance: Random) -> None:
     cell = a_cell(page, chance)
     if cell is not None:
-        cell.metadata = chance.choice(
-            [{}, {"tags": ["a", some_text(chance)]}, {"deep": [[{"w": long_text(chance)}]]}]
-        )
+        cell.metadata = chance.choice([{}, {"tags": ["a", some_text(chance)]}, {"deep": [[{"w": long_text(chance)}]]}])
         cell.dirty.add("metadata")
 
 

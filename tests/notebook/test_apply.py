@@ -44,9 +44,7 @@ WHOLE = CellChange(
 
 
 def opened() -> Draft:
-    opening = Opening(
-        working_copy=WC, epoch=2, path="a.ipynb", base=SHA, cells=3, seq=Seq(0), mode="full", tab=WC
-    )
+    opening = Opening(working_copy=WC, epoch=2, path="a.ipynb", base=SHA, cells=3, seq=Seq(0), mode="full", tab=WC)
     return opened_draft(opening, "root", datetime(2025, 1, 1, tzinfo=timezone.utc))
 
 
@@ -134,9 +132,7 @@ def test_outputs_beyond_the_length_are_dropped_and_the_base_s_do_not_return() ->
 def test_an_output_s_text_is_patched_in_place() -> None:
     stream = Value(json={"text": None}, long={("text",): Text(origin="a", rev=1)})
     more = TextChange(splices=(Splice(1, 0, "b"),), of=1, length=2, rev=2)
-    draft = after(
-        edit(1, outputs(1, _0=stream)), edit(2, outputs(1, _0=ValuePatch(changes={("text",): more})))
-    )
+    draft = after(edit(1, outputs(1, _0=stream)), edit(2, outputs(1, _0=ValuePatch(changes={("text",): more}))))
     patched = Text(origin="a", splices=(Splice(1, 0, "b"),), rev=2)
     assert draft.cells[KEY].outputs == {0: Value(json={"text": None}, long={("text",): patched})}
     for path, change in ((("text",), more), (("data",), more)):
@@ -168,9 +164,7 @@ def test_a_reset_throws_everything_away() -> None:
 
 
 def saved(seq: int, hash: str | None = NEW_SHA, **fields: Any) -> Saved:
-    return Saved(
-        working_copy=WC, epoch=fields.get("epoch", 2), seq=Seq(seq), hash=hash, order=((0, 1), (7, 1))
-    )
+    return Saved(working_copy=WC, epoch=fields.get("epoch", 2), seq=Seq(seq), hash=hash, order=((0, 1), (7, 1)))
 
 
 def ledger(*edits: Edit) -> Ledger:

@@ -36,15 +36,11 @@ def test_the_vectors_give_their_chunks(vector: dict[str, Any]) -> None:
 
 
 def test_the_vectors_file_is_what_the_literal_reading_gives() -> None:
-    expected = [
-        {"name": name, **given, "chunks": chunk_refs(text_of(given))} for name, given in INPUTS.items()
-    ]
+    expected = [{"name": name, **given, "chunks": chunk_refs(text_of(given))} for name, given in INPUTS.items()]
     assert expected == VECTORS
 
 
-pieces = st.sampled_from(
-    [b"a", b"\n", b"\r\n", b"\xff", "é".encode(), "汉".encode(), "😀".encode(), b"xyz = 1\n"]
-)
+pieces = st.sampled_from([b"a", b"\n", b"\r\n", b"\xff", "é".encode(), "汉".encode(), "😀".encode(), b"xyz = 1\n"])
 some_bytes = st.builds(
     lambda units, seed, size: b"".join(Random(seed).choices(units, k=size)),
     st.lists(pieces, min_size=1, max_size=5),

@@ -101,9 +101,7 @@ def test_outputs_nested_beyond_the_stack_can_be_compared() -> None:
 
 def draft(order: list[int] | None, edited: list[int], base: str | None = "b" * 64) -> Draft:
     wc = "0" * 32
-    opening = Opening(
-        working_copy=wc, epoch=1, path="a.ipynb", base=base, cells=5, seq=Seq(0), mode="full", tab=wc
-    )
+    opening = Opening(working_copy=wc, epoch=1, path="a.ipynb", base=base, cells=5, seq=Seq(0), mode="full", tab=wc)
     runs: Runs | None = None if order is None else compress(order)
     return replace(
         opened_draft(opening, "root", datetime(2025, 1, 1, tzinfo=timezone.utc)),

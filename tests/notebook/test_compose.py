@@ -40,9 +40,7 @@ BASE_CELLS: list[dict[str, Any]] = [
     },
 ]  # fmt: skip
 HEAD = Head(cell_type="code", id="new", execution_count=7, trusted=True)
-WHOLE = StoredCell(
-    head=HEAD, source=Text(origin="x"), metadata=Value(json={"t": []}), outputs={}, outputs_length=0
-)
+WHOLE = StoredCell(head=HEAD, source=Text(origin="x"), metadata=Value(json={"t": []}), outputs={}, outputs_length=0)
 META = Value(
     json={"nbformat": 4, "nbformat_minor": 5, "metadata": {"title": None}},
     long={("metadata", "title"): Text(origin="T")},

@@ -131,9 +131,7 @@ def test_the_other_messages_become_values() -> None:
     assert take({"t": "renamed", "wc": WC, "epoch": 1, "path": "b.ipynb"}) == Renamed(
         working_copy=WC, epoch=1, path="b.ipynb"
     )
-    assert take({"t": "closed", "wc": WC, "epoch": 1, "how": "away"}) == Closed(
-        working_copy=WC, epoch=1, how="away"
-    )
+    assert take({"t": "closed", "wc": WC, "epoch": 1, "how": "away"}) == Closed(working_copy=WC, epoch=1, how="away")
     assert take({"t": "ping", "n": 0}) == Ping(n=0)
     opening, saved = take(OPEN), take(SAVED)
     assert isinstance(opening, Opening)
@@ -212,9 +210,7 @@ def test_a_wrong_field_is_refused_by_name(message: Any, path: str, value: Any) -
 
 @pytest.mark.parametrize("message", [EDIT, OPEN, SAVED], ids=lambda message: str(message["t"]))
 def test_a_missing_field_is_refused_by_name(message: dict[str, Any]) -> None:
-    for name in set(message) - {"order", "meta", "cells", "reset"} | (
-        {"cells"} if message is SAVED else set()
-    ):
+    for name in set(message) - {"order", "meta", "cells", "reset"} | ({"cells"} if message is SAVED else set()):
         with pytest.raises(Malformed, match=name):
             take({key: value for key, value in message.items() if key != name})
 

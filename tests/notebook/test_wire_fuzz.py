@@ -17,9 +17,7 @@ from indelible.notebook.wirejson import edit_to_json
 from .test_wire import EDIT, OPEN, RESET, SAVED
 
 numbers = st.booleans() | st.integers() | st.floats()
-scalars: st.SearchStrategy[Any] = (
-    st.none() | numbers | st.text(max_size=5) | st.sampled_from(["base:", "a" * 64])
-)
+scalars: st.SearchStrategy[Any] = st.none() | numbers | st.text(max_size=5) | st.sampled_from(["base:", "a" * 64])
 junk = st.recursive(
     scalars,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),

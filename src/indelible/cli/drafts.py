@@ -18,7 +18,10 @@ from .servers import running
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """A draft; `content(file)` makes it whole, with the help of its file if its base was not kept. `file` is where its notebook is, as far as that is known."""
+    """A draft; `content(file)` makes it whole, with the help of its file if its base was not kept.
+
+    `file` is where its notebook is, as far as that is known.
+    """
 
     working_copy: str
     path: str

@@ -84,10 +84,8 @@ def length_of(text: Text) -> int | None:
     """Length in UTF-16 code units; None when only the base knows."""
     if isinstance(text.origin, bytes):
         return None
-    if isinstance(text.origin, str):
-        length = utf16_length(text.origin)
-    else:
-        length = sum(chunk.length for chunk in text.origin)
+    origin = text.origin
+    length = utf16_length(origin) if isinstance(origin, str) else sum(chunk.length for chunk in origin)
     return length + growth(text.splices)
 
 

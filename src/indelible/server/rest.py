@@ -12,7 +12,7 @@ from jupyter_server.auth.decorator import authorized
 from jupyter_server.base.handlers import APIHandler
 from tornado import web
 
-from .. import __version__
+from .._version import __version__
 from ..errors import (
     BaseUnavailable,
     BlobDamaged,
