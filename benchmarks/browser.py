@@ -147,7 +147,7 @@ def typing(size: int, keys: int) -> dict[str, dict[str, float]]:
 def save_cost(page: Page, server: Running) -> dict[str, float]:
     """What one changed character costs stock Jupyter: Ctrl+S."""
     sent: list[int] = []
-    page.on("request", lambda one: sent.append(len(one.post_data_buffer or b"")) if one.method == "PUT" else None)
+    page.on("requestfinished", lambda one: sent.append(one.sizes()["requestBodySize"]) if one.method == "PUT" else None)
     disk = server.bytes_to_disk()
     with page.expect_response(lambda one: one.request.method == "PUT" and one.ok, timeout=120_000):
         page.keyboard.press("Control+s")

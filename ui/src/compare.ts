@@ -39,6 +39,20 @@ function outputsText(cell: ICell | null): string {
   return cell ? outputsOf(cell).map(outputText).join('\n') : '';
 }
 
+/** What a cell has besides its source and outputs, trust aside. */
+function propertiesText(cell: ICell | null): string {
+  const { trusted: _, ...metadata } = (cell?.metadata ?? {}) as JSONObject;
+  const attachments = (cell?.attachments ?? {}) as JSONObject;
+  const lines = Object.entries(metadata).map(
+    ([name, value]) => `${name}: ${JSON.stringify(value)}`
+  );
+  lines.push(...Object.keys(attachments).map(name => `attachment: ${name}`));
+  if (typeof cell?.execution_count === 'number') {
+    lines.push(`execution_count: ${cell.execution_count}`);
+  }
+  return lines.sort().join('\n');
+}
+
 export class CompareView extends Widget {
   constructor(before: ISide, after: ISide, trans: TranslationBundle) {
     super();
@@ -75,6 +89,11 @@ export class CompareView extends Widget {
       before,
       after
     );
+    const properties = [propertiesText(before), propertiesText(after)];
+    if (before && after && properties[0] !== properties[1]) {
+      this._add(cell, 'h4', '', trans.__('Properties'));
+      this._addLines(cell, properties[0], properties[1], before, after);
+    }
     const [old, now] = [outputsText(before), outputsText(after)];
     if (old !== now) {
       this._add(cell, 'h4', '', trans.__('Outputs'));
