@@ -23,10 +23,12 @@ def real_notebook(cells: int | None = 40) -> Notebook:
 
 
 def modern(notebook: Notebook) -> Notebook:
-    """The same with nbformat 4.5: every cell with an id."""
+    """The same as JupyterLab 4 writes it: nbformat 4.5, every cell with an id."""
     notebook = copy.deepcopy(notebook) | {"nbformat": 4, "nbformat_minor": 5}
     for number, cell in enumerate(notebook["cells"]):
         cell["id"] = f"cell-{number}"
+        if "collapsed" in cell["metadata"]:
+            cell["metadata"]["jupyter"] = {"outputs_hidden": cell["metadata"]["collapsed"]}
     return notebook
 
 

@@ -12,6 +12,7 @@ from .notebooks import assert_same, modern, read, real_notebook, write
 from .pages import OpenNotebook, open_notebook, quarter_second
 from .proxy import Cable
 from .servers import JupyterServer
+from .waiting import wait_until
 
 NAME = "n.ipynb"
 
@@ -58,10 +59,17 @@ def test_the_tab_is_reloaded(cut_off: OpenNotebook, server: JupyterServer, cable
     with suppress(Error):  # the page cannot be reached
         cut_off.page.reload(timeout=10_000)
     cable.mend()
-    cut_off.page.goto(server.page_url(NAME, cable.port))
+    wait_until(lambda: reached(cut_off, server.page_url(NAME, cable.port)), "the page")
     cut_off.wait_until_open()
     assert "Recovered" in cut_off.notice().inner_text()
     assert_same(held, cut_off.wait_for_kernel().content())
+
+
+def reached(book: OpenNotebook, url: str) -> bool:
+    with suppress(Error):  # the browser tries by itself, too, and that aborts ours
+        book.page.goto(url)
+        return True
+    return False
 
 
 def test_another_notebook_opened_first_lets_the_edits_flow(

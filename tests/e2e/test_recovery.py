@@ -47,11 +47,11 @@ def test_the_file_changed_on_disk_meanwhile(
     notice = book.notice()
     assert "The file has changed since" in notice.inner_text()
     assert_same(changed, {**book.content(), "metadata": changed["metadata"]})
-    assert not book.is_dirty()
     [draft] = calm_server.drafts(name)
     assert_same(held, calm_server.get(f"indelible/api/drafts/{draft['wc']}")["content"])
     notice.get_by_role("button", name="Open draft").click()
-    wait_until(lambda: book.is_dirty(), "the draft")
+    book.page.get_by_text("The draft is in the notebook").wait_for()
+    assert book.is_dirty()
     assert_same(held, book.content())
     assert_same(changed, read(calm_server.root / name))
 

@@ -41,6 +41,10 @@ class FeedHandler(WebSocketMixin, JupyterHandler, websocket.WebSocketHandler):
         self._is_open = False
 
     @property
+    def ping_interval(self) -> int:
+        return 0  # Ours are in `open`.
+
+    @property
     def max_message_size(self) -> int:
         return MESSAGE_BYTES
 
