@@ -11,7 +11,7 @@ from typing import TypeVar, cast
 import apsw
 
 from ..clock import Clock
-from ..errors import IndelibleError, StoreDamaged, StoreError, Superseded, WorkingCopyUnknown
+from ..errors import DiskFull, IndelibleError, StoreDamaged, StoreError, Superseded, WorkingCopyUnknown
 from ..model import BlobId, CellKey, Chunk, Draft, Edit, Opening, Path, Saved, Seq, State, Text, WorkingCopy
 from ..notebook.apply import opened_draft
 from ..notebook.runs import expand
@@ -45,7 +45,6 @@ class SqliteJournal:
         path: FilePath,
         *,
         clock: Clock,
-        exclusive: bool = False,
         vfs: str | None = None,
         on_damage: Callable[[StoreDamaged], None] = lambda error: None,
         on_heavy: Callable[[HeavyText], None] = lambda text: None,
@@ -53,7 +52,7 @@ class SqliteJournal:
     ) -> None:
         self.path = path
         self._clock = clock
-        self._exclusive, self._vfs = exclusive, vfs
+        self._vfs = vfs
         self._on_damage, self._on_heavy, self._on_full = on_damage, on_heavy, on_full
         self._openings: dict[str, tuple[Opening, str]] = {}
         self._holdings: dict[str, Holding] = {}
@@ -247,7 +246,7 @@ class SqliteJournal:
             else:
                 outcomes = [error] * len(group)
         except Exception as error:  # noqa: BLE001  (a defect of ours: told to every waiting record, never swallowed)
-            self._rolled_back()
+            self._disconnect()
             outcomes = [error] * len(group)
         for one, outcome in zip(group, outcomes, strict=True):
             if isinstance(outcome, BaseException):
@@ -338,7 +337,8 @@ class SqliteJournal:
         if self._damage is not None:
             raise self._damage
         if self._db is None:
-            db = connect(self.path, exclusive=self._exclusive, vfs=self._vfs)
+            # One process, under its lease: without shared memory it can be opened on a disk that is full.
+            db = connect(self.path, exclusive=True, vfs=self._vfs)
             try:
                 with explained(self.path):
                     if not scalar(db, "PRAGMA user_version"):
@@ -361,18 +361,29 @@ class SqliteJournal:
             except apsw.Error as error:
                 raise translated(error, self.path) from error
         except IndelibleError as error:
-            if isinstance(error, StoreError):
-                self._rolled_back()
+            if isinstance(error, DiskFull):
+                self._roll_back()
+            elif isinstance(error, StoreError):
+                self._disconnect()
             if isinstance(error, StoreDamaged) and self._damage is None:
                 self._damage = error
                 self._on_damage(error)
             raise
 
-    def _rolled_back(self) -> None:
-        # A failed sync may have dropped pages that SQLite believes written: never go on with this connection.
-        self._disconnect()
+    def _roll_back(self) -> None:
+        """After a write that found no space: nothing was synced, so the connection is as good as before."""
+        db = self._db
+        if db is None:
+            return
+        try:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            self._holdings = {held.working_copy.id: held for held, _ in load(db)}
+        except (apsw.Error, StoreError):
+            self._disconnect()
 
     def _disconnect(self) -> None:
+        """A failed sync may have dropped pages that SQLite believes written: never go on with that connection."""
         db, self._db = self._db, None
         self._holdings = {}
         if db is not None:

@@ -51,7 +51,7 @@ def open_offline(folder: Path) -> Iterator[Offline]:
             except OSError as error:
                 raise explained_os(error, lease_path) from error
             stack.callback(lease.release)
-            db = connect(path, exclusive=False)
+            db = connect(path, exclusive=True)
             stack.callback(db.close)
             drafts += [held.draft(db) for held, _ in load(db) if held.working_copy.is_draft]
         blobs = SqliteBlobs(folder / "history.db", clock=SystemClock())

@@ -195,7 +195,6 @@ class Store:
         return SqliteJournal(
             self.journal_path,
             clock=self._clock,
-            exclusive=self.place.exclusive,
             on_heavy=self._on_heavy,
             on_full=self.release_ballast,
         )
@@ -213,7 +212,7 @@ class Store:
         if not path.exists():
             return []
         try:
-            db = connect(path, exclusive=False)
+            db = connect(path, exclusive=True)
             try:
                 adopted = self.journal.adopt_journal(db)
             finally:
