@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext
 
+from .apps import IN_LAB, IN_NOTEBOOK
 from .conftest import NewServer
 from .filewatch import FileWatch
 from .notebooks import assert_same, read, small_notebook, write
@@ -72,6 +73,7 @@ def test_the_line_that_the_whole_web_documents(new_server: NewServer, app: App, 
     assert_saved_every(1.5, *open_small(context, server))
 
 
+@IN_LAB
 def test_our_own_name_in_the_config(new_server: NewServer, app: App, context: BrowserContext) -> None:
     server = new_server(app)
     generated_config(server, "c.NotebookApp.autosave_interval = 600000", "c.Indelible.autosave_interval = 1500")
@@ -145,11 +147,13 @@ def console(book: OpenNotebook, expression: str) -> object:
     return answer["result"].get("value")
 
 
+@IN_NOTEBOOK
 def test_the_default_is_a_minute(calm_server: JupyterServer, context: BrowserContext) -> None:
     book, _ = open_small(context, calm_server)
     assert console(book, "Jupyter.notebook.get_autosave_interval()") == 60_000
 
 
+@IN_NOTEBOOK
 def test_save_when_the_focus_is_lost_and_after_a_run(new_server: NewServer, app: App, context: BrowserContext) -> None:
     options = ["--Indelible.autosave_interval=0", "--Indelible.save_on_blur=True"]
     server = new_server(app, *options, "--Indelible.save_after_run=True").start()

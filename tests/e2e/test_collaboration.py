@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext
 
+from .apps import IN_LAB
 from .conftest import NewServer
 from .notebooks import assert_same, modern, read, real_notebook, write
 from .pages import OpenNotebook, open_notebook
@@ -68,6 +69,7 @@ def says_the_same(book: OpenNotebook, file: Path) -> bool:
     return True
 
 
+@IN_LAB
 def test_no_draft_is_loaded(together: JupyterServer, context: BrowserContext) -> None:
     file = write(together.root / NAME, modern(real_notebook()))
     book = open_notebook(context, together, NAME).wait_for_kernel()

@@ -6,6 +6,7 @@ import re
 
 from playwright.sync_api import BrowserContext
 
+from .apps import IN_LAB
 from .conftest import NewServer
 from .notebooks import read, small_notebook, write
 from .pages import SHOWN, open_notebook
@@ -65,6 +66,7 @@ def test_the_notebook_looked_at_is_the_one_it_speaks_of(lab_server: JupyterServe
     assert "Autosave on" in one.indicator()
 
 
+@IN_LAB
 def test_in_chinese(new_server: NewServer, app: App, context: BrowserContext) -> None:
     server = new_server(app)
     settings = server.config / "lab/user-settings/@jupyterlab/translation-extension/plugin.jupyterlab-settings"

@@ -7,6 +7,7 @@ from contextlib import suppress
 import pytest
 from playwright.sync_api import Error
 
+from .apps import IN_NOTEBOOK
 from .browsers import Browser
 from .notebooks import assert_same, modern, read, real_notebook, write
 from .pages import OpenNotebook, open_notebook, quarter_second
@@ -72,6 +73,7 @@ def reached(book: OpenNotebook, url: str) -> bool:
     return False
 
 
+@IN_NOTEBOOK
 def test_another_notebook_opened_first_lets_the_edits_flow(
     cut_off: OpenNotebook, server: JupyterServer, cable: Cable, browser: Browser
 ) -> None:

@@ -111,7 +111,7 @@ ACTIONS: list[tuple[int, Action]] = [
 ]
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize(("app", "seed"), [("lab", 1), ("notebook", 2)], indirect=["app"])
 def test_random_edits(calm_server: JupyterServer, context: BrowserContext, seed: int) -> None:
     by = random.Random(f"{seed} {calm_server.app}")
     name = f"random {seed}.ipynb"

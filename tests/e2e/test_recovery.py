@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import BrowserContext
 
+from .apps import IN_LAB, IN_NOTEBOOK
 from .browsers import Browser
 from .conftest import NewBrowser
 from .notebooks import Notebook, assert_same, modern, read, real_notebook, small_notebook, write
@@ -56,6 +57,7 @@ def test_the_file_changed_on_disk_meanwhile(
     assert_same(changed, read(calm_server.root / name))
 
 
+@IN_LAB
 def test_compare_shows_what_came_back(
     calm_server: JupyterServer, new_browser: NewBrowser, context: BrowserContext
 ) -> None:
@@ -70,6 +72,7 @@ def test_compare_shows_what_came_back(
     dialog.wait_for(state="detached")
 
 
+@IN_NOTEBOOK
 def test_what_was_discarded_in_the_notice_is_kept_but_does_not_come_back(
     calm_server: JupyterServer, new_browser: NewBrowser, context: BrowserContext
 ) -> None:
@@ -110,7 +113,11 @@ def test_a_tab_closed_with_discard_does_not_come_back(lab_server: JupyterServer,
     assert_same(held, lab_server.get(f"indelible/api/drafts/{draft['wc']}")["content"])
 
 
-@pytest.mark.parametrize("kind", ["modern", "below 4.5", "without cells"])
+@pytest.mark.parametrize(
+    ("app", "kind"),
+    [("lab", "modern"), ("lab", "below 4.5"), ("notebook", "below 4.5"), ("notebook", "without cells")],
+    indirect=["app"],
+)
 def test_opening_and_starting_a_kernel_makes_no_draft(
     calm_server: JupyterServer, context: BrowserContext, kind: str
 ) -> None:
@@ -136,6 +143,7 @@ def test_opening_and_starting_a_kernel_makes_no_draft(
     assert file.stat().st_mtime_ns == written
 
 
+@IN_LAB
 def test_two_tabs_are_two_working_copies(calm_server: JupyterServer, context: BrowserContext) -> None:
     name = "two.ipynb"
     write(calm_server.root / name, small_notebook("one = 1", "two = 2"))
@@ -153,6 +161,7 @@ def test_two_tabs_are_two_working_copies(calm_server: JupyterServer, context: Br
     assert found == {"one = 1  # from the first tabtwo = 2", "one = 1two = 2  # from the second tab"}
 
 
+@IN_NOTEBOOK
 def test_outputs_and_runs_come_back(
     calm_server: JupyterServer, new_browser: NewBrowser, context: BrowserContext
 ) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext
 
+from .apps import IN_LAB, IN_NOTEBOOK
 from .browsers import Browser
 from .conftest import NewServer
 from .notebooks import assert_same, modern, read, real_notebook, write
@@ -66,6 +67,7 @@ def test_the_server_part_is_switched_off(new_server: NewServer, app: App, contex
     assert_jupyter_saves(book)
 
 
+@IN_LAB
 def test_the_journal_is_switched_off(new_server: NewServer, app: App, context: BrowserContext) -> None:
     server = new_server(app, "--Indelible.journal=False", "--Indelible.autosave_interval=1000").start()
     book = open_real(context, server)
@@ -85,6 +87,7 @@ def test_the_store_is_read_only(new_server: NewServer, app: App, context: Browse
     assert_jupyter_saves(book)
 
 
+@IN_LAB
 def test_the_disk_fills_up_and_is_freed_again(new_server: NewServer, app: App, browser: Browser, tmpfs: Tmpfs) -> None:
     disk = tmpfs("size=40m")
     server = new_server(app, f"--Indelible.store_path={disk / 'store'}").start()
@@ -130,20 +133,20 @@ def fill(path: Path) -> None:
         return
 
 
+@IN_NOTEBOOK
 def test_the_journal_is_damaged_and_filled_again_from_the_tab(server: JupyterServer, browser: Browser) -> None:
     book = open_real(browser.context, server).wait_for_kernel()
     book.edit_in_many_ways()
     held = book.content()
     book.wait_until_protected()
     server.kill()
-    for database in server.store.rglob("*"):
-        if database.is_file() and "journal" in database.name:
-            database.write_bytes(b"not a database " * 5000)
+    [journal] = (server.store / "journals").glob("*.db")
+    journal.write_bytes(b"not a database " * 5000)
     server.start()
     wait_until(lambda: "Offline" not in book.indicator(), "the tab to come back")
     wait_until(lambda: server.drafts(NAME), "the tab to send everything again")
-    assert "store_damaged" in server.log.read_text()
-    assert server.get("indelible/api/status")["problems"]
+    assert "damaged" in server.log.read_text()
+    assert list((server.store / "damaged").iterdir())
     assert_same(held, book.content())
     quarter_second()
     browser.kill()
