@@ -28,7 +28,7 @@ def message(seq: int, *, is_first: bool) -> object:
     edit = {"t": "edit", "wc": WC, "epoch": 1, "seq": seq, "at": seq, "cells": cells}
     if not is_first:
         return edit
-    head = {"cell_type": "code", "id": None, "execution_count": None, "trusted": False}
+    head = {"cell_type": "code", "id": "c", "execution_count": None, "trusted": False}
     rest = {"head": head, "metadata": {"json": {}}, "attachments": None, "outputs": {"len": 0, "set": []}}
     return {**edit, "cells": [cell | rest for cell in cells], "reset": True, "order": [[0, 2]], "meta": META}
 

@@ -10,9 +10,6 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-import nbformat
-from nbformat import reader
-
 from ..errors import Malformed
 
 Notebook = dict[str, Any]
@@ -36,11 +33,22 @@ def read_notebook(content: bytes) -> Notebook:
         parsed = json.loads(text)
         if _is_regular(parsed):
             return _joined(parsed)
-        old = reader.reads(text)  # type: ignore[no-untyped-call]
-        return dict(nbformat.convert(old, 4))  # type: ignore[no-untyped-call]
+        return _upgraded(text)
     except RecursionError as error:
         raise Malformed("the notebook is nested too deeply") from error
-    except (ValueError, KeyError, TypeError, AttributeError, nbformat.ValidationError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Malformed(f"not a notebook: {str(error)[:200]}") from error
+
+
+def _upgraded(text: str) -> Notebook:
+    # Imported here: its validator takes seconds to import on some machines, and few notebooks need it.
+    import nbformat
+    from nbformat import reader
+
+    try:
+        old = reader.reads(text)  # type: ignore[no-untyped-call]
+        return dict(nbformat.convert(old, 4))  # type: ignore[no-untyped-call]
+    except nbformat.ValidationError as error:
         raise Malformed(f"not a notebook: {str(error)[:200]}") from error
 
 

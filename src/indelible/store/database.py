@@ -14,7 +14,8 @@ from ..errors import DiskFull, StoreDamaged, StoreError, StoreHeld, StoreReadOnl
 from ..fs import explained as explained_os
 from ..fs import free_bytes
 
-DAMAGE = (apsw.CorruptError, apsw.NotADBError, apsw.FormatError)
+# Our SQL does not change: an error in it means that the schema is no longer what it was.
+DAMAGE = (apsw.CorruptError, apsw.NotADBError, apsw.FormatError, apsw.SQLError)
 
 
 def connect(path: Path, *, exclusive: bool, vfs: str | None = None, read_only: bool = False) -> apsw.Connection:

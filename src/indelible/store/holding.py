@@ -113,7 +113,10 @@ def _collect(fields: dict[str, Any], part: Part, index: int, form: Any) -> None:
 
 def read_part(db: apsw.Connection, rowid: int, expected: tuple[str, int, int, int]) -> Any:
     """A part's form. Raises StoreDamaged when the row is gone, or is not what was written."""
-    found = db.execute(SQL["one_part"], (rowid,)).fetchone()
+    try:
+        found = db.execute(SQL["one_part"], (rowid,)).fetchone()
+    except UnicodeDecodeError as error:
+        raise StoreDamaged("a row of the journal is no text") from error
     if found is None:
         raise StoreDamaged("a row of the journal is gone")
     *fields, total = found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import apsw
@@ -21,12 +21,12 @@ Found = Mapping[Address, tuple[int, int, bytes]]
 def load(db: apsw.Connection) -> Sequence[tuple[Holding, Found]]:
     """Every working copy with its rows. Raises StoreDamaged at the first row that is not what was written."""
     holdings: dict[str, tuple[Holding, dict[Address, tuple[int, int, bytes]]]] = {}
-    for rowid, identity, body, total in db.execute(SQL["every_working_copy"]):
+    for rowid, identity, body, total in _readable(db, "every_working_copy"):
         if rows.checksum(identity, body) != total:
             raise StoreDamaged(f"the row of working copy {identity} does not match its checksum")
         one = rows.working_copy_from(identity, rows.decode(body))
         holdings[identity] = (Holding(one, rowid=rowid), {})
-    for rowid, identity, cell, part, index, seq, at_ms, body, total in db.execute(SQL["every_part"]):
+    for rowid, identity, cell, part, index, seq, at_ms, body, total in _readable(db, "every_part"):
         if rows.checksum(identity, cell, part, index, seq, at_ms, body) != total:
             raise StoreDamaged("a row of the journal does not match its checksum")
         if identity in holdings:
@@ -34,6 +34,13 @@ def load(db: apsw.Connection) -> Sequence[tuple[Holding, Found]]:
     for held, found in holdings.values():
         held.keys = _keys(held.working_copy, found)
     return list(holdings.values())
+
+
+def _readable(db: apsw.Connection, query: str) -> Iterator[tuple[Any, ...]]:
+    try:
+        yield from db.execute(SQL[query])
+    except UnicodeDecodeError as error:
+        raise StoreDamaged(f"a row of the journal is no text: {error}") from error
 
 
 def _take(
@@ -90,6 +97,6 @@ def _scan(db: apsw.Connection, table: str) -> list[tuple[int, tuple[Any, ...]]]:
                 found.append((rowid, tuple(record)))
                 after, misses = rowid, 0
             return found
-        except apsw.Error:
+        except (apsw.Error, UnicodeDecodeError):
             after, misses = after + 1, misses + 1
     return found
