@@ -9,6 +9,7 @@ import type { IDisposable } from '@lumino/disposable';
 import type { IProtection } from './contracts';
 import type { AutosaveInterval } from './interval';
 import type { OpenNotebook } from './opennotebook';
+import { isAway } from './statustext';
 
 export interface IAutosaveOptions {
   saveOnBlur: boolean;
@@ -78,9 +79,7 @@ export class Autosave implements IDisposable {
   }
 
   private get _isAway(): boolean {
-    return (
-      this._protection.link === 'offline' || this._protection.link === 'login'
-    );
+    return isAway(this._protection.link);
   }
 
   /** A new interval counts from now. */

@@ -9,6 +9,7 @@ import {
   INotebookWidgetFactory,
   type NotebookWidgetFactory
 } from '@jupyterlab/notebook';
+import type { Contents } from '@jupyterlab/services';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { IStatusBar } from '@jupyterlab/statusbar';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
@@ -19,7 +20,7 @@ import { bindLegacyNames, followAutosaveMagic } from './console';
 import { AutosaveInterval, DOCMANAGER } from './interval';
 import { OpenNotebooks } from './opennotebooks';
 import { AutosaveEvents } from './events';
-import { registerProvider } from './registerprovider';
+import { registerProvider, standBeforeProvider } from './registerprovider';
 import { Recovery } from './recovery';
 import { addIndicator } from './addindicator';
 import { quietConnectionLost } from './connectionlost';
@@ -64,8 +65,20 @@ const provider: JupyterFrontEndPlugin<void> = {
     indelible: IIndelible,
     factory: NotebookWidgetFactory.IFactory
   ) => {
+    const { contents } = app.serviceManager;
+    // In JupyterLab 4.4 its interface does not tell of it yet.
+    const { defaultDrive } = contents as Contents.IManager & {
+      defaultDrive?: Contents.IDrive;
+    };
+    if (!defaultDrive) {
+      return;
+    }
     if (!isContentProviderTaken(app)) {
-      registerProvider(app.serviceManager.contents, factory, indelible);
+      registerProvider(defaultDrive, factory, indelible);
+    } else if (indelible.mode === 'full') {
+      void app.started.then(() =>
+        standBeforeProvider(defaultDrive, factory, indelible)
+      );
     }
   }
 };

@@ -90,7 +90,10 @@ export class OpenNotebook implements IDisposable {
     if (this._isDisposed) {
       return false;
     }
-    return this._recorder ? this._recorder.isAhead : this.context.model.dirty;
+    // Under real-time collaboration the server saves, and only the model knows.
+    return this._recorder && this.mode === 'full'
+      ? this._recorder.isAhead
+      : this.context.model.dirty;
   }
 
   /** The recorder was attached or replaced, or a save ended. */

@@ -172,6 +172,8 @@ export class Recovery implements IDisposable {
             content.cells as unknown as ISide['cells']
           );
           model.dirty = true;
+          // It lives on in this working copy; offered again it would only confuse.
+          await this._api.discard(other.wc).catch(() => undefined);
           this._farewell(
             trans.__(
               'The draft is in the notebook. “Undo Cell Operation” in the Edit menu takes it back.'

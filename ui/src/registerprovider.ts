@@ -3,11 +3,13 @@ import type { NotebookWidgetFactory } from '@jupyterlab/notebook';
 import {
   RestContentProvider,
   type Contents,
+  type IContentProvider,
   type IContentProviderRegistry
 } from '@jupyterlab/services';
 
 import { IndelibleProvider, PROVIDER_ID } from './provider';
 import { SaveToast } from './savetoast';
+import { isAway } from './statustext';
 import type { IIndelible } from './tokens';
 
 const API_ENDPOINT = 'api/contents';
@@ -30,42 +32,61 @@ function allowOtherDrives(registry: IContentProviderRegistry): void {
   };
 }
 
-export function registerProvider(
-  contents: Contents.IManager,
-  factory: NotebookWidgetFactory.IFactory,
+function registryOf(drive: Contents.IDrive): IContentProviderRegistry | null {
+  return drive.contentProviderRegistry ?? null;
+}
+
+function makeProvider(
+  rest: Pick<IContentProvider, 'get' | 'save'>,
   { notebooks, protection, trans }: IIndelible
+): IndelibleProvider {
+  const toast = new SaveToast(trans, () => isAway(protection.link));
+  return new IndelibleProvider({
+    rest,
+    notebooks,
+    protection,
+    onFailedSave: open => toast.tell(open)
+  });
+}
+
+/** Read and write the notebooks of the default drive through us. */
+export function registerProvider(
+  drive: Contents.IDrive,
+  factory: NotebookWidgetFactory.IFactory,
+  indelible: IIndelible
 ): void {
-  const { defaultDrive } = contents as Contents.IManager & {
-    defaultDrive?: Contents.IDrive;
-  };
-  const registry = defaultDrive?.contentProviderRegistry;
-  if (
-    !defaultDrive ||
-    !registry ||
-    !('contentProviderId' in factory) ||
-    factory.contentProviderId
-  ) {
-    console.warn(
-      'Indelible: drafts cannot be loaded here; the notebook’s content provider is taken'
-    );
+  const registry = registryOf(drive);
+  if (!registry || factory.contentProviderId) {
+    console.warn('Indelible: the notebook’s content provider is taken');
     return;
   }
-  const toast = new SaveToast(trans);
-  registry.register(
-    PROVIDER_ID,
-    new IndelibleProvider({
-      rest:
-        // JupyterLab 4.4 has a default provider in the registry, later ones keep it to themselves.
-        registry.getProvider() ??
-        new RestContentProvider({
-          apiEndpoint: API_ENDPOINT,
-          serverSettings: defaultDrive.serverSettings
-        }),
-      notebooks,
-      protection,
-      onFailedSave: open => toast.tell(open)
-    })
-  );
+  // JupyterLab 4.4 has a default provider in the registry, later ones keep it to themselves.
+  const rest =
+    registry.getProvider() ??
+    new RestContentProvider({
+      apiEndpoint: API_ENDPOINT,
+      serverSettings: drive.serverSettings
+    });
+  registry.register(PROVIDER_ID, makeProvider(rest, indelible));
   allowOtherDrives(registry);
   (factory as { contentProviderId?: string }).contentProviderId = PROVIDER_ID;
+}
+
+/**
+ * Stand before the provider of jupyter-collaboration when that is installed and switched off: it then only passes
+ * on what it is asked, but keeps the notebook's content provider for itself.
+ */
+export function standBeforeProvider(
+  drive: Contents.IDrive,
+  factory: NotebookWidgetFactory.IFactory,
+  indelible: IIndelible
+): void {
+  const { contentProviderId: id } = factory;
+  const taken = id ? registryOf(drive)?.getProvider(id) : null;
+  if (taken) {
+    const [get, save] = [taken.get.bind(taken), taken.save.bind(taken)];
+    const ours = makeProvider({ get, save }, indelible);
+    taken.get = (path, options) => ours.get(path, options);
+    taken.save = (path, options) => ours.save(path, options);
+  }
 }

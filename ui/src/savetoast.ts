@@ -4,6 +4,7 @@ import { PathExt } from '@jupyterlab/coreutils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 
 import type { OpenNotebook } from './opennotebook';
+import { failureText } from './statustext';
 
 /** What happens to the edits now. */
 export function whatIsSafe(
@@ -24,21 +25,25 @@ export function whatIsSafe(
   return trans.__('Your edits are safe in the server’s journal.');
 }
 
-/** One toast a page: a second failure replaces the first. */
+/**
+ * One toast a page: a second failure replaces the first. Without a server JupyterLab may be unable to load what
+ * draws its toasts; the indicator opens its details then.
+ */
 export class SaveToast {
-  constructor(trans: TranslationBundle) {
+  constructor(trans: TranslationBundle, isAway: () => boolean) {
     this._trans = trans;
+    this._isAway = isAway;
   }
 
   tell(open: OpenNotebook): void {
     const { lastSave, context } = open;
-    if (!lastSave?.failure || lastSave.by !== 'user') {
+    if (!lastSave?.failure || lastSave.by !== 'user' || this._isAway()) {
       return;
     }
     const message = this._trans.__(
       '“%1” could not be saved: %2. %3',
       PathExt.basename(context.path),
-      lastSave.failure.message.replace(/\.$/, ''),
+      failureText(lastSave.failure, this._trans).replace(/\.$/, ''),
       whatIsSafe(open, this._trans)
     );
     if (Notification.manager.has(this._id)) {
@@ -49,5 +54,6 @@ export class SaveToast {
   }
 
   private _id = '';
+  private _isAway: () => boolean;
   private _trans: TranslationBundle;
 }

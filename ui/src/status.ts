@@ -7,14 +7,17 @@ import { Widget } from '@lumino/widgets';
 import type { IProtection, IRecorder } from './contracts';
 import { levelIcons } from './icons';
 import type { AutosaveInterval } from './interval';
-import type { OpenNotebook } from './opennotebook';
+import type { ISaveResult, OpenNotebook } from './opennotebook';
 import type { OpenNotebooks } from './opennotebooks';
 import { hoverText } from './statusdetails';
 import { StatusPanel } from './statuspanel';
-import { describe, type IStatus, type Level } from './statustext';
+import { describe, isAway, type IStatus, type Level } from './statustext';
 
 /** "Saving…" stays this long after the last ack, so that it does not flicker at each key. */
 const CALM_MS = 600;
+
+/** How long the details of a failed save stay open. */
+const FAILURE_MS = 10_000;
 
 /** How often the text is looked at while something is not acked: time passes without any signal. */
 const LOOK_MS = 1000;
@@ -152,7 +155,11 @@ export class StatusIndicator extends Widget {
     if (this.node.title !== title) {
       this.node.title = title;
     }
-    this._panel?.present(status);
+    if (this._tellFailure(status)) {
+      this._openPanel(status, FAILURE_MS);
+    } else {
+      this._panel?.present(status);
+    }
   }
 
   private _follow(recorder: IRecorder | null): void {
@@ -164,14 +171,19 @@ export class StatusIndicator extends Widget {
   }
 
   private _togglePanel(): void {
-    const status = this.status;
+    const { status } = this;
     if (this._panel || !status) {
       this._panel?.dispose();
-      return;
+    } else {
+      this._openPanel(status);
     }
+  }
+
+  private _openPanel(status: IStatus, closeAfterMs = 0): void {
     const { trans, protection } = this._options;
     this._panel = new StatusPanel({
       anchor: this.node,
+      closeAfterMs,
       trans,
       retry: () => protection.retry()
     });
@@ -181,6 +193,15 @@ export class StatusIndicator extends Widget {
     });
     this.node.setAttribute('aria-expanded', 'true');
     this._panel.present(status);
+  }
+
+  /** A save that the user asked for, and no server: say at once what is safe. */
+  private _tellFailure({ lastSave, link }: IStatus): boolean {
+    if (!lastSave?.failure || lastSave === this._told) {
+      return false;
+    }
+    this._told = lastSave;
+    return lastSave.by === 'user' && isAway(link) && !this._panel;
   }
 
   private _file = document.createElement('span');
@@ -193,6 +214,7 @@ export class StatusIndicator extends Widget {
   private _savingAt = -Infinity;
   private _shown: Level | null = null;
   private _timer = 0;
+  private _told: ISaveResult | null = null;
 }
 
 function setText(node: HTMLElement, text: string): void {

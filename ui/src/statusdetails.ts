@@ -2,7 +2,13 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 
 import type { IProblem } from './protocol';
-import { causeOf, clockTime, describe, type IStatus } from './statustext';
+import {
+  causeOf,
+  clockTime,
+  describe,
+  failureText,
+  type IStatus
+} from './statustext';
 
 export interface IFact {
   readonly label: string;
@@ -51,18 +57,26 @@ export function facts(status: IStatus, trans: TranslationBundle): IFact[] {
       value: trans._n('keeps %1 edit', 'keeps %1 edits', status.kept)
     });
   }
+  list.push({
+    label: trans.__('Last confirmed'),
+    value: lastAckAt === null ? trans.__('nothing yet') : clockTime(lastAckAt)
+  });
+  if (status.mode === 'record') {
+    list.push({
+      label: trans.__('Collaboration'),
+      value: trans.__('recorded only; saving and loading are left to it')
+    });
+    return list;
+  }
+  const file = status.isAhead
+    ? trans.__('older than what you see')
+    : trans.__('holds everything');
   list.push(
-    {
-      label: trans.__('Last confirmed'),
-      value: lastAckAt === null ? trans.__('nothing yet') : clockTime(lastAckAt)
-    },
     {
       label: trans.__('File'),
       value: lastSave?.failure
-        ? trans.__('not saved: %1', lastSave.failure.message)
-        : status.isAhead
-          ? trans.__('older than what you see')
-          : trans.__('holds everything')
+        ? trans.__('not saved: %1', failureText(lastSave.failure, trans))
+        : file
     },
     {
       label: trans.__('Autosave'),
@@ -72,12 +86,6 @@ export function facts(status: IStatus, trans: TranslationBundle): IFact[] {
           : trans.__('every %1', duration(status.autosaveMs, trans))
     }
   );
-  if (status.mode === 'record') {
-    list.push({
-      label: trans.__('Collaboration'),
-      value: trans.__('recorded only; saving and loading are left to it')
-    });
-  }
   return list;
 }
 

@@ -27,13 +27,21 @@ export class StatusPanel extends Widget {
     document.addEventListener('keydown', this, true);
     window.addEventListener('resize', this);
     Widget.attach(this, document.body);
-    this.node.focus();
+    if (options.closeAfterMs) {
+      this._timer = window.setTimeout(
+        () => this.dispose(),
+        options.closeAfterMs
+      );
+    } else {
+      this.node.focus();
+    }
   }
 
   override dispose(): void {
     if (this.isDisposed) {
       return;
     }
+    window.clearTimeout(this._timer);
     this._retry.removeEventListener('click', this);
     document.removeEventListener('pointerdown', this, true);
     document.removeEventListener('keydown', this, true);
@@ -82,12 +90,15 @@ export class StatusPanel extends Widget {
   private _body = document.createElement('div');
   private _options: StatusPanel.IOptions;
   private _retry = document.createElement('button');
+  private _timer = 0;
 }
 
 export namespace StatusPanel {
   export interface IOptions {
     anchor: HTMLElement;
     trans: TranslationBundle;
+    /** It opened by itself: it takes no focus, and goes by itself. */
+    closeAfterMs?: number;
     /** Try to reach the server now. */
     retry: () => void;
   }

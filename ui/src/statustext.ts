@@ -49,6 +49,11 @@ const BLOCKING = new Set([
 const REPORT = 'store_damaged';
 const REPORT_MS = 2000;
 
+/** No server to talk to now; it may come back. */
+export function isAway(link: Link): boolean {
+  return link === 'offline' || link === 'login';
+}
+
 export function clockTime(at: number, locale?: string): string {
   return new Date(at).toLocaleTimeString(locale, {
     hour: '2-digit',
@@ -99,6 +104,13 @@ export function causeOf(problem: IProblem, trans: TranslationBundle): string {
   }
 }
 
+/** Why a save failed. The browser's own words for a lost connection differ, and help nobody. */
+export function failureText(failure: Error, trans: TranslationBundle): string {
+  return failure instanceof TypeError || failure.name === 'NetworkError'
+    ? trans.__('no answer from the server')
+    : failure.message;
+}
+
 export function describeFile(
   status: IStatus,
   trans: TranslationBundle
@@ -109,6 +121,9 @@ export function describeFile(
       file: trans.__('Not saved: %1', clockTime(lastSave.at)),
       isFileBad: true
     };
+  }
+  if (status.mode === 'record') {
+    return { file: trans.__('Autosave on'), isFileBad: false };
   }
   if (autosaveMs === 0 && lastSave?.by !== 'user') {
     return { file: trans.__('Autosave off'), isFileBad: false };

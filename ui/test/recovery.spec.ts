@@ -115,6 +115,7 @@ describe('a draft that does not fit the file any more', () => {
   it('is opened by ordinary edits that can be undone', async () => {
     await press('Open draft');
     expect(page.sources).toEqual(['one, typed', 'two', 'three']);
+    expect(page.protection.api.discard).toHaveBeenCalledWith(other.wc);
     page.context.sharedModel.undo();
     expect(page.sources).toEqual(['one', 'two']);
   });
