@@ -35,7 +35,8 @@ export function parsePo(text) {
 export function poToJson(text) {
   const header = {
     domain: 'indelible',
-    language: 'zh_CN',
+    // With a hyphen, as JupyterLab names it in the page: with an underscore no text is found.
+    language: 'zh-CN',
     plural_forms: 'nplurals=1; plural=0;',
     version: '1'
   };

@@ -23,12 +23,17 @@ export type KeptPart =
   { form: unknown } | { kept: IKeptText; json?: JSONObject };
 
 export interface IBuilt {
-  change: ICellChange;
+  readonly track: CellTrack;
+  /** The parts that were dirty. */
+  readonly dirty: readonly number[];
+  readonly change: ICellChange;
   chunks: IChunk[];
   /** [part, what to keep of it]. */
   keep: [number, KeptPart][];
   /** Chunks that only the outbox needs. */
   ownChunks: IChunk[];
+  readonly newRev: () => number;
+  readonly inlineBelow?: number;
 }
 
 /** Splices that the outbox takes before it starts anew from a whole text. */
@@ -53,6 +58,7 @@ export class CellTrack {
       () => new OutputTrack()
     );
     if (has.cell) {
+      this.enteredAt = 0;
       const isKnown = has.baseText && this.isSourceText;
       this._source = new TextTrack(
         isKnown ? this.ysource.toString() : undefined
@@ -67,6 +73,8 @@ export class CellTrack {
   readonly seqs = new Map<number, number>();
   /** Parts to send. */
   readonly dirty = new Set<number>();
+  /** The edit that put the cell into the server's list of cells, 0 for the base; null when it is not there. */
+  enteredAt: number | null = null;
 
   get ysource(): IYText {
     return this.ycell.get('source') as IYText;
@@ -76,8 +84,18 @@ export class CellTrack {
     return isYText(this.ycell.get('source'));
   }
 
-  get isSourceOnBase(): boolean {
-    return this._source.isOnBase;
+  /** Whether the source is the base's and splices, with splices from after edit `seq`. */
+  isLateOnBase(seq: number): boolean {
+    return this._source.isOnBase && (this.seqs.get(SOURCE) ?? 0) > seq;
+  }
+
+  /** An empty code cell that was never run. */
+  get isBlank(): boolean {
+    return (
+      this.isCode &&
+      String(this.ycell.get('source')) === '' &&
+      this._outputs.length === 0
+    );
   }
 
   get isCode(): boolean {
@@ -108,6 +126,11 @@ export class CellTrack {
     return found;
   }
 
+  /** Send the source again, whole. */
+  markSource(): void {
+    this._markWhole(SOURCE);
+  }
+
   /** Send these parts again, whole. */
   markParts(parts: Iterable<number>): void {
     for (const part of parts) {
@@ -118,9 +141,12 @@ export class CellTrack {
   /** The file holds everything up to `seq`, and is the base now. */
   rebased(seq: number): void {
     const isNewer = (part: number) => (this.seqs.get(part) ?? 0) > seq;
-    if (!isNewer(SOURCE) && !this.dirty.has(SOURCE)) {
+    if (!isNewer(SOURCE)) {
+      // Dirty: neither the base's nor the journal's; then it goes whole.
       this._source = new TextTrack(
-        this.isSourceText ? this.ysource.toString() : undefined
+        this.isSourceText && !this.dirty.has(SOURCE)
+          ? this.ysource.toString()
+          : undefined
       );
     }
     this._outputs.forEach((one, index) => {
@@ -142,7 +168,7 @@ export class CellTrack {
       return this._takeKeys(event.keysChanged ?? new Set());
     }
     if (name === 'source') {
-      this._source.changed(splicesOf(event.changes.delta));
+      this._source.changed(splicesOf(event.changes.delta), this.ysource.length);
       this.dirty.add(SOURCE);
       return true;
     }
@@ -156,7 +182,8 @@ export class CellTrack {
       this._takeOutputs(event.changes.delta);
     } else if (inner === 'text' && isYText(event.target)) {
       this._outputs[index as number]?.text.changed(
-        splicesOf(event.changes.delta)
+        splicesOf(event.changes.delta),
+        event.target.length
       );
       this.dirty.add(OUTPUT + (index as number)).add(OUTPUTS);
     } else {
@@ -165,21 +192,25 @@ export class CellTrack {
     return true;
   }
 
-  /** The dirty parts as protocol; they are clean afterwards. `inlineBelow`: longer strings become chunks. */
-  build(seq: number, newRev: () => number, withTrust = true): IBuilt {
+  /** The dirty parts as protocol; they are clean afterwards. Strings from `inlineBelow` on become chunks. */
+  build(newRev: () => number, inlineBelow?: number): IBuilt {
     const built: IBuilt = {
+      track: this,
+      dirty: [...this.dirty],
       change: { key: this.key },
       chunks: [],
       keep: [],
-      ownChunks: []
+      ownChunks: [],
+      newRev,
+      inlineBelow
     };
     const { change } = built;
     if (this.dirty.has(HEAD)) {
-      change.head = this._head(withTrust);
+      change.head = this._head();
       built.keep.push([HEAD, { form: change.head }]);
     }
     if (this.dirty.has(SOURCE)) {
-      this._buildSource(built, newRev);
+      this._buildSource(built);
     }
     if (this.dirty.has(METADATA)) {
       change.metadata = this._value(this._metadata(), built);
@@ -192,13 +223,17 @@ export class CellTrack {
       built.keep.push([ATTACHMENTS, { form: change.attachments }]);
     }
     if (this.dirty.has(OUTPUTS)) {
-      this._buildOutputs(built, newRev);
-    }
-    for (const part of this.dirty) {
-      this.seqs.set(part, seq);
+      this._buildOutputs(built);
     }
     this.dirty.clear();
     return built;
+  }
+
+  /** Edit `seq` carries these parts. */
+  sent(parts: readonly number[], seq: number): void {
+    for (const part of parts) {
+      this.seqs.set(part, seq);
+    }
   }
 
   private get _youtputs(): IYArray | null {
@@ -244,8 +279,7 @@ export class CellTrack {
 
   private _takeOutputs(delta: readonly IDelta[]): void {
     let index = 0;
-    const before = this._outputs.length;
-    let first = Infinity;
+    let shift = 0;
     for (const step of delta) {
       if (step.insert) {
         const fresh = Array.from(
@@ -254,21 +288,18 @@ export class CellTrack {
         );
         this._outputs.splice(index, 0, ...fresh);
         fresh.forEach((_, offset) => this.dirty.add(OUTPUT + index + offset));
-        first = Math.min(first, index);
         index += fresh.length;
+        shift += fresh.length;
       } else if (step.delete) {
         this._outputs.splice(index, step.delete);
-        first = Math.min(first, index);
+        shift -= step.delete;
       } else {
-        index += step.retain ?? 0;
+        const end = index + (step.retain ?? 0);
+        this._markMoved(index, shift === 0 ? index : end);
+        index = end;
       }
     }
-    if (this._outputs.length !== before) {
-      // Whatever stands behind the change has another index now.
-      for (let at = first; at < this._outputs.length; at++) {
-        this._markOutput(at);
-      }
-    }
+    this._markMoved(index, shift === 0 ? index : this._outputs.length);
     for (const part of [...this.dirty]) {
       if (part >= OUTPUT + this._outputs.length) {
         this.dirty.delete(part);
@@ -280,6 +311,13 @@ export class CellTrack {
       }
     }
     this.dirty.add(OUTPUTS);
+  }
+
+  /** These outputs have another index than before. */
+  private _markMoved(from: number, to: number): void {
+    for (let index = from; index < to; index++) {
+      this._markOutput(index);
+    }
   }
 
   private _markOutput(index: number): void {
@@ -309,7 +347,7 @@ export class CellTrack {
     return rest;
   }
 
-  private _head(withTrust: boolean): IHead {
+  private _head(): IHead {
     const metadata = this.ycell.get('metadata') as IYMap | undefined;
     const count = this.ycell.get('execution_count');
     return {
@@ -318,33 +356,37 @@ export class CellTrack {
       execution_count:
         this.isCode && typeof count === 'number' && count > 0 ? count : null,
       trusted:
-        withTrust &&
         metadata !== undefined &&
         plain(metadata.get?.('trusted') ?? false) === true
     };
   }
 
   private _value(value: JSONValue, built: IBuilt): IValue {
-    const { form, chunks } = valueForm(value);
+    const { form, chunks } = valueForm(value, built.inlineBelow);
     built.chunks.push(...chunks);
     return form;
   }
 
-  private _buildSource(built: IBuilt, newRev: () => number): void {
+  private _buildSource(built: IBuilt): void {
     const text = this.isSourceText
       ? this.ysource
       : String(this.ycell.get('source') ?? '');
-    const sent = this._source.send(text, newRev);
+    const sent = this._source.send(
+      text,
+      built.newRev,
+      false,
+      built.inlineBelow
+    );
     built.change.source = sent.form;
     built.chunks.push(...sent.chunks);
     if (this._source.keptSize > KEPT_SPLICES_SIZE) {
-      built.ownChunks.push(...this._source.rekeep(text.toString()));
+      built.ownChunks.push(...this._source.rekeep(text));
     }
     const kept = this._source.kept(text);
     built.keep.push([SOURCE, kept ? { kept } : { form: sent.form }]);
   }
 
-  private _buildOutputs(built: IBuilt, newRev: () => number): void {
+  private _buildOutputs(built: IBuilt): void {
     const outputs = this._youtputs;
     const set: [number, IValue | IValuePatch][] = [];
     for (const part of [...this.dirty]
@@ -353,7 +395,7 @@ export class CellTrack {
       const index = part - OUTPUT;
       const output = outputs?.get(index);
       if (output !== undefined) {
-        set.push([index, this._buildOutput(index, output, built, newRev)]);
+        set.push([index, this._buildOutput(index, output, built)]);
       }
     }
     built.change.outputs = { len: outputs?.length ?? 0, set };
@@ -363,8 +405,7 @@ export class CellTrack {
   private _buildOutput(
     index: number,
     output: unknown,
-    built: IBuilt,
-    newRev: () => number
+    built: IBuilt
   ): IValue | IValuePatch {
     const track = this._outputs[index];
     const map = output as IYMap & {
@@ -385,10 +426,10 @@ export class CellTrack {
       track.text.reset();
       track.isWhole = false;
     }
-    const sent = track.text.send(text, newRev, true);
+    const sent = track.text.send(text, built.newRev, true, built.inlineBelow);
     built.chunks.push(...sent.chunks);
     if (track.text.keptSize > KEPT_SPLICES_SIZE) {
-      built.ownChunks.push(...track.text.rekeep(text.toString()));
+      built.ownChunks.push(...track.text.rekeep(text));
     }
     const kept = track.text.kept(text);
     const form = sent.form;

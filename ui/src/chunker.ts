@@ -34,6 +34,10 @@ function crc32(data: Uint8Array, start: number, end: number): number {
   return (value ^ 0xffffffff) >>> 0;
 }
 
+export function decodeChunk(bytes: Uint8Array): string {
+  return decoder.decode(bytes);
+}
+
 /** Whether the text has no lone surrogates, and so a UTF-8 form. */
 export function isWellFormed(text: string): boolean {
   for (let index = 0; index < text.length; index++) {
@@ -103,7 +107,7 @@ export function chunkText(text: string): {
   for (const end of cuts(data)) {
     const bytes = data.slice(start, end);
     const hash = sha256Hex(bytes);
-    refs.push([hash, isAscii ? bytes.length : decoder.decode(bytes).length]);
+    refs.push([hash, isAscii ? bytes.length : decodeChunk(bytes).length]);
     chunks.push({ hash, bytes });
     start = end;
   }

@@ -114,6 +114,10 @@ export class Feed {
         return;
       case 'pong':
         return;
+      case 'nack':
+        // They were let go of since they were asked for.
+        message.hashes?.forEach(hash => this._stored.delete(hash));
+        break;
     }
     this._received.emit(message);
   }

@@ -16,6 +16,12 @@ export class MetaTrack {
   isDirty = false;
   seq = 0;
 
+  /** Before cells had ids. JupyterLab shows an older format as the last of these. */
+  get isOldFormat(): boolean {
+    const { nbformat, nbformat_minor } = this.content();
+    return nbformat === 4 && (nbformat_minor as number) < 5;
+  }
+
   /** As the protocol has it. */
   content(): JSONObject {
     return {

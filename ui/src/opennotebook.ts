@@ -11,6 +11,7 @@ import { Signal } from '@lumino/signaling';
 
 import type { IProtection, IRecorder, ISavePoint } from './contracts';
 import type { How, IDraft, IDraftSummary } from './protocol';
+import { queueSaves } from './savequeue';
 
 /** Who asked for a save. */
 export type SavedBy = 'user' | 'autosave';
@@ -49,6 +50,9 @@ export class OpenNotebook implements IDisposable {
     this.context.saveState.connect(this._onSaveState, this);
     this.context.disposed.connect(this.dispose, this);
     this.context.model.stateChanged.connect(this._onModelState, this);
+    if (this.mode === 'full') {
+      queueSaves(this.context);
+    }
     this.context.ready.then(
       () => this._onReady(),
       () => this.dispose()

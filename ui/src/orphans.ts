@@ -8,48 +8,26 @@ import {
   OUTPUTS,
   SOURCE
 } from './celltrack';
-import type { IChunk } from './chunker';
+import { decodeChunk, type IChunk } from './chunker';
 import type { ICopy, IPart, Outbox } from './outbox';
 import type {
   ChunkRef,
-  ClientMessage,
   ICellChange,
   IEdit,
   IHead,
   IValue,
   Path,
   Runs,
-  Splice,
   Text,
   WholeText
 } from './protocol';
 import type { IKeptText } from './texttrack';
-import { wholeForm } from './texttrack';
+import { spliced } from './splices';
+import { SHORT, wholeForm } from './texttrack';
 
 export interface IReplay {
   edit: IEdit;
   chunks: IChunk[];
-}
-
-export function openingOf(copy: ICopy): ClientMessage {
-  const cells = copy.baseKeys.reduce((sum, run) => sum + run[1], 0);
-  const { wc, epoch, path, base, seq, mode } = copy;
-  return { t: 'open', wc, epoch, path, base, cells, seq, mode };
-}
-
-/** The keys of the base's cells, for a server that has lost its journal. */
-export function rebaseOf(copy: ICopy): ClientMessage {
-  const cells = copy.baseKeys.reduce((sum, run) => sum + run[1], 0);
-  const { wc, epoch, base } = copy;
-  return {
-    t: 'saved',
-    wc,
-    epoch,
-    seq: copy.savedSeq,
-    hash: base,
-    order: copy.baseKeys,
-    cells
-  };
 }
 
 /** One edit with every part later than `acked`; null when there is none. Rejects when a chunk is missing. */
@@ -131,10 +109,11 @@ class Builder {
   }
 
   async value(value: IValue): Promise<IValue> {
-    for (const [, text] of value.long ?? []) {
-      await this._whole(text);
+    const long: [Path, WholeText][] = [];
+    for (const [path, text] of value.long ?? []) {
+      long.push([path, await this._whole(text)]);
     }
-    return value;
+    return long.length > 0 ? { ...value, long } : value;
   }
 
   private async _output(value: KeptPart): Promise<IValue> {
@@ -148,13 +127,21 @@ class Builder {
     };
   }
 
-  /** A text that rests in the outbox as it goes over the wire; its chunks must go first. */
+  /** A text as it goes over the wire; its chunks must go first. */
   private async _whole(form: WholeText): Promise<WholeText> {
-    if (typeof form !== 'string' && 'chunks' in form) {
-      for (const [hash] of form.chunks) {
-        this.chunks.push({ hash, bytes: await this._bytes(hash) });
-      }
+    if (typeof form === 'string' || 'text' in form) {
+      return this._chunked(typeof form === 'string' ? form : form.text);
     }
+    for (const [hash] of form.chunks) {
+      this.chunks.push({ hash, bytes: await this._bytes(hash) });
+    }
+    return form;
+  }
+
+  /** Everything goes in one message: longer strings must not make it too large. */
+  private _chunked(text: string): WholeText {
+    const { form, chunks } = wholeForm(text, null, SHORT);
+    this.chunks.push(...chunks);
     return form;
   }
 
@@ -174,16 +161,13 @@ class Builder {
       'text' in kept.origin
         ? kept.origin.text
         : await this._text(kept.origin.chunks);
-    const { form, chunks } = wholeForm(spliced(start, kept.splices), null);
-    this.chunks.push(...chunks);
-    return form;
+    return this._chunked(spliced(start, kept.splices));
   }
 
   private async _text(refs: readonly ChunkRef[]): Promise<string> {
-    const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
     let text = '';
     for (const [hash] of refs) {
-      text += decoder.decode(await this._bytes(hash));
+      text += decodeChunk(await this._bytes(hash));
     }
     return text;
   }
@@ -195,11 +179,4 @@ class Builder {
     }
     return bytes;
   }
-}
-
-export function spliced(text: string, splices: readonly Splice[]): string {
-  for (const [position, deleted, inserted] of splices) {
-    text = text.slice(0, position) + inserted + text.slice(position + deleted);
-  }
-  return text;
 }

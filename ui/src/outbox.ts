@@ -17,13 +17,15 @@ export interface ICopy {
   path: string;
   /** Null when the parts are complete by themselves. */
   base: string | null;
+  /** The file's hash when it was loaded or last saved, also when the parts do not build on it. */
+  file?: string | null;
   /** Keys of the base's cells. */
   baseKeys: Runs;
   savedSeq: number;
   seq: number;
   mode: 'full' | 'record';
   tab: string;
-  /** Last edit that the server has acked to a tab that replayed it. */
+  /** Last edit that the server has acked, as far as anybody noted it. */
   sentSeq?: number;
   /** How it was closed, when the server has not been told. */
   how: How | null;
@@ -76,13 +78,7 @@ export class Outbox {
     private readonly _onProblem: (problem: OutboxProblem) => void = () =>
       undefined
   ) {
-    this._db = openDB<ISchema>(`indelible:${name}`, 1, {
-      upgrade: db => {
-        db.createObjectStore('copies', { keyPath: 'wc' });
-        db.createObjectStore('parts', { keyPath: ['wc', 'key', 'part'] });
-        db.createObjectStore('chunks');
-      }
-    });
+    this._db = opened(name);
     this._db.catch(() => this._setProblem('outbox_unavailable'));
   }
 
@@ -128,6 +124,7 @@ export class Outbox {
         }
       }
       void transaction.objectStore('copies').put(copy);
+      await this._sweep(transaction);
     });
   }
 
@@ -140,12 +137,12 @@ export class Outbox {
     });
   }
 
-  /** The server has everything up to `seq`, without this having been told to the working copy's own tab. */
+  /** The server has everything up to `seq`; the file may not. */
   sent(wc: string, seq: number): Promise<boolean> {
     return this._change(async transaction => {
       const copies = transaction.objectStore('copies');
       const copy = await copies.get(wc);
-      if (copy) {
+      if (copy && (copy.sentSeq ?? 0) < seq) {
         void copies.put({ ...copy, sentSeq: seq });
       }
     });
@@ -156,9 +153,7 @@ export class Outbox {
     return this._change(async transaction => {
       void transaction.objectStore('copies').delete(wc);
       void transaction.objectStore('parts').delete(cellRange(wc, -1, Infinity));
-      if ((await transaction.objectStore('copies').count()) === 0) {
-        void transaction.objectStore('chunks').clear();
-      }
+      await this._sweep(transaction);
     });
   }
 
@@ -201,6 +196,24 @@ export class Outbox {
     }
   }
 
+  /** Drop the chunks that no part names any more. */
+  private async _sweep(transaction: Transaction): Promise<void> {
+    const chunks = transaction.objectStore('chunks');
+    const hashes = await chunks.getAllKeys();
+    if (hashes.length === 0) {
+      return;
+    }
+    const named = new Set<string>();
+    for (const part of await transaction.objectStore('parts').getAll()) {
+      collectHashes(part.value, named);
+    }
+    for (const hash of hashes) {
+      if (!named.has(hash)) {
+        void chunks.delete(hash);
+      }
+    }
+  }
+
   /** One transaction; whether it is on disk. A failure is told once and never hides behind a success. */
   private async _change(
     act: (transaction: Transaction) => Promise<void>
@@ -239,6 +252,32 @@ export class Outbox {
   private _problem: OutboxProblem = null;
 }
 
+/** Rejects, and never throws, where a browser has or allows no IndexedDB. */
+async function opened(name: string): Promise<IDBPDatabase<ISchema>> {
+  return openDB<ISchema>(`indelible:${name}`, 1, {
+    upgrade: db => {
+      db.createObjectStore('copies', { keyPath: 'wc' });
+      db.createObjectStore('parts', { keyPath: ['wc', 'key', 'part'] });
+      db.createObjectStore('chunks');
+    }
+  });
+}
+
 function cellRange(wc: string, from: number, to: number): IDBKeyRange {
   return IDBKeyRange.bound([wc, from], [wc, to, Infinity]);
+}
+
+/** The chunks that a part names, wherever in it they stand. */
+function collectHashes(value: unknown, named: Set<string>): void {
+  if (value === null || typeof value !== 'object') {
+    return;
+  }
+  for (const [name, one] of Object.entries(value)) {
+    if (name === 'chunks' && Array.isArray(one)) {
+      for (const ref of one) {
+        named.add(String(Array.isArray(ref) ? ref[0] : ref));
+      }
+    }
+    collectHashes(one, named);
+  }
 }

@@ -7,10 +7,9 @@ import { Api, ApiError } from './api';
 import type { IChunk } from './chunker';
 import type { IAttachOptions, IProtection, IRecorder, Link } from './contracts';
 import { Feed } from './feed';
-import { newId } from './hash';
+import { Leftovers } from './leftovers';
 import type { OutboxProblem } from './outbox';
-import { OLD_MS, Outbox, type ICopy } from './outbox';
-import { openingOf, rebaseOf, replay } from './orphans';
+import { Outbox } from './outbox';
 import type {
   ClientMessage,
   How,
@@ -18,23 +17,27 @@ import type {
   IProblem,
   ServerMessage
 } from './protocol';
-import type { ILine } from './recorder';
 import { Recorder } from './recorder';
+import type { ILine } from './sender';
 import { Tab } from './tab';
 
 const FIRST_RETRY_MS = 500;
 const LAST_RETRY_MS = 10_000;
 /** A server without (working) Indelible is asked again so often. */
 const MISSING_RETRY_MS = 30_000;
-const ANSWER_MS = 20_000;
 
 export class Protection implements IProtection, ILine {
   constructor(settings: ServerConnection.ISettings) {
     this._settings = settings;
     this.api = new Api(settings, () => this.tab);
     this._outbox = this._openOutbox(this._rememberedName());
+    this._leftovers = new Leftovers(this, this.api, wc =>
+      this._recorders.some(one => one.wc === wc)
+    );
     window.addEventListener('pagehide', this._onPageHide);
+    window.addEventListener('pageshow', this._onMaybeBack);
     window.addEventListener('online', this._onMaybeBack);
+    document.addEventListener('freeze', this._onPageHide);
     document.addEventListener('visibilitychange', this._onMaybeBack);
     void Tab.start().then(tab => {
       this._tab = tab;
@@ -115,7 +118,9 @@ export class Protection implements IProtection, ILine {
     }
     this._isDisposed = true;
     window.removeEventListener('pagehide', this._onPageHide);
+    window.removeEventListener('pageshow', this._onMaybeBack);
     window.removeEventListener('online', this._onMaybeBack);
+    document.removeEventListener('freeze', this._onPageHide);
     document.removeEventListener('visibilitychange', this._onMaybeBack);
     window.clearTimeout(this._timer);
     this._recorders.forEach(one => one.dispose());
@@ -181,10 +186,7 @@ export class Protection implements IProtection, ILine {
     feed.received.connect((_, message) => this._onMessage(message));
     feed.closed.connect(() => {
       this._feed = null;
-      this._answers.forEach(one =>
-        one.reject(new Error('the connection is gone'))
-      );
-      this._answers.clear();
+      this._leftovers.disconnected();
       this._setLink('offline');
       this._settle();
       this._later(this._nextRetry());
@@ -213,7 +215,9 @@ export class Protection implements IProtection, ILine {
 
   private _later(ms: number): void {
     window.clearTimeout(this._timer);
-    this._timer = window.setTimeout(() => void this._connect(), ms);
+    if (!this._isDisposed) {
+      this._timer = window.setTimeout(() => void this._connect(), ms);
+    }
   }
 
   private _onMaybeBack = (): void => {
@@ -243,7 +247,7 @@ export class Protection implements IProtection, ILine {
         void this._outbox.close();
         this._outbox = this._openOutbox(name);
       }
-      this._rememberName(name);
+      remember(this._nameKey, name);
     }
     this._changed.emit();
   }
@@ -256,7 +260,7 @@ export class Protection implements IProtection, ILine {
       this._takeProblems(message.problems);
       this._setLink('connected');
       this._recorders.forEach(one => one.connected());
-      this._orphansFlushed = this._flushAll().catch(reason => {
+      this._orphansFlushed = this._flushEverything().catch(reason => {
         console.warn(
           'Indelible: what another tab left could not be sent',
           reason
@@ -267,13 +271,8 @@ export class Protection implements IProtection, ILine {
       this._takeProblems(message.problems);
       this._recorders.forEach(one => one.retry());
     } else if ('wc' in message) {
-      const answer = this._answers.get(message.wc);
-      if (answer) {
-        this._answers.delete(message.wc);
-        answer.resolve(message);
-      } else {
-        this._recorders.find(one => one.wc === message.wc)?.receive(message);
-      }
+      const recorder = this._recorders.find(one => one.wc === message.wc);
+      (recorder ?? this._leftovers).receive(message);
     }
   }
 
@@ -282,119 +281,22 @@ export class Protection implements IProtection, ILine {
     this._changed.emit();
   }
 
-  /** Send a message for a working copy that is not open in this tab, and wait for its answer. */
-  private _ask(wc: string, message: ClientMessage): Promise<ServerMessage> {
-    return new Promise((resolve, reject) => {
-      const timer = window.setTimeout(() => {
-        this._answers.delete(wc);
-        reject(new Error('no answer'));
-      }, ANSWER_MS);
-      const done = () => window.clearTimeout(timer);
-      this._answers.set(wc, {
-        resolve: answer => (done(), resolve(answer)),
-        reject: reason => (done(), reject(reason))
-      });
-      this.send(message);
-    });
-  }
-
-  // What dead tabs left
-
-  private async _flushAll(): Promise<void> {
-    const copies = await this._outbox.copies();
-    const living =
-      copies.length > 0 && this._tab
-        ? await this._tab.others()
-        : new Set<string>();
-    for (const copy of copies) {
-      const isOurs = this._recorders.some(one => one.wc === copy.wc);
-      if (isOurs || living.has(copy.tab)) {
-        continue;
-      }
-      if (Date.now() - copy.at > OLD_MS) {
-        await this._outbox.forget(copy.wc);
-      } else {
-        await this._flush(copy);
-      }
-    }
-  }
-
-  private async _flush(copy: ICopy): Promise<void> {
-    const { wc } = copy;
-    const opened = await this._ask(wc, openingOf(copy));
-    if (opened.t === 'nack') {
-      await this._flushAsNew(copy);
-      return;
-    }
-    if (opened.t !== 'opened') {
-      throw new Error(`unexpected answer ${opened.t}`);
-    }
-    let acked = opened.acked;
-    if (!opened.known) {
-      const wasSent = copy.sentSeq !== undefined && copy.sentSeq >= copy.seq;
-      if (wasSent && (await this.api.fileHash(copy.path)) !== copy.base) {
-        await this._outbox.forget(wc); // Saved or dropped since, through another browser.
-        this.send({ t: 'closed', wc, epoch: copy.epoch, how: 'clean' });
-        return;
-      }
-      acked = copy.base === null ? 0 : copy.savedSeq;
-      if (copy.base !== null) {
-        await this._ask(wc, rebaseOf(copy));
-      }
-    }
-    const left = await replay(this._outbox, copy, acked);
-    if (left) {
-      await this.upload(left.chunks);
-      const answer = await this._ask(wc, left.edit);
-      if (answer.t === 'nack') {
-        if (answer.error === 'superseded' || answer.error === 'stale_part') {
-          await this._flushAsNew(copy);
-          return;
+  /** What tabs that are gone have left in this browser. */
+  private async _flushEverything(): Promise<void> {
+    const living = (await this._tab?.others()) ?? new Set<string>();
+    await this._leftovers.flush(this._outbox, living, true);
+    const name = this._unknownName;
+    if (this._outbox.name !== name && read(name) !== null) {
+      const outbox = this._openOutbox(name);
+      try {
+        await this._leftovers.flush(outbox, living, false);
+        if ((await outbox.copies()).length === 0) {
+          forget(name);
         }
-        throw new Error(`${answer.error}: ${answer.message}`);
+      } finally {
+        await outbox.close();
       }
     }
-    await this._ask(wc, {
-      t: 'closed',
-      wc,
-      epoch: copy.epoch,
-      how: copy.how ?? 'away'
-    });
-    await (copy.how === null
-      ? this._outbox.sent(wc, copy.seq)
-      : this._outbox.forget(wc));
-  }
-
-  /** Somebody went on with it elsewhere: what is here becomes a draft of its own, and nothing is lost. */
-  private async _flushAsNew(copy: ICopy): Promise<void> {
-    const fresh: ICopy = { ...copy, wc: newId(), epoch: 1 };
-    const left = await replay(
-      this._outbox,
-      copy,
-      copy.base === null ? 0 : copy.savedSeq
-    );
-    if (left) {
-      await this._ask(fresh.wc, openingOf(fresh));
-      if (fresh.base !== null) {
-        await this._ask(fresh.wc, rebaseOf(fresh));
-      }
-      await this.upload(left.chunks);
-      const answer = await this._ask(fresh.wc, {
-        ...left.edit,
-        wc: fresh.wc,
-        epoch: 1
-      });
-      if (answer.t === 'nack') {
-        throw new Error(`${answer.error}: ${answer.message}`);
-      }
-      await this._ask(fresh.wc, {
-        t: 'closed',
-        wc: fresh.wc,
-        epoch: 1,
-        how: 'away'
-      });
-    }
-    await this._outbox.forget(copy.wc);
   }
 
   // The outbox
@@ -418,42 +320,30 @@ export class Protection implements IProtection, ILine {
     return `indelible:store:${this._settings.baseUrl}`;
   }
 
-  private _rememberedName(): string {
-    try {
-      return (
-        localStorage.getItem(this._nameKey) ??
-        `unknown:${this._settings.baseUrl}`
-      );
-    } catch {
-      return `unknown:${this._settings.baseUrl}`;
-    }
+  /** Of the outbox for a server that has never said which store it has. */
+  private get _unknownName(): string {
+    return `unknown:${this._settings.baseUrl}`;
   }
 
-  private _rememberName(name: string): void {
-    try {
-      localStorage.setItem(this._nameKey, name);
-    } catch {
-      // The next page asks the server first.
+  private _rememberedName(): string {
+    const name = read(this._nameKey);
+    if (name === null) {
+      remember(this._unknownName, 'used');
     }
+    return name ?? this._unknownName;
   }
 
   private _whenSettled(): Promise<void> {
     return this._settled;
   }
 
-  private _answers = new Map<
-    string,
-    {
-      resolve: (message: ServerMessage) => void;
-      reject: (reason: Error) => void;
-    }
-  >();
   private _changed = new Signal<IProtection, void>(this);
   private _feed: Feed | null = null;
   private _hello: IHello | null = null;
   private _isConnecting = false;
   private _isDisposed = false;
   private _link: Link = 'unknown';
+  private _leftovers: Leftovers;
   private _orphansFlushed: Promise<void> = Promise.resolve();
   private _outbox: Outbox;
   private _ownProblem: IProblem | null = null;
@@ -468,4 +358,30 @@ export class Protection implements IProtection, ILine {
   });
   private _tab: Tab | null = null;
   private _timer = 0;
+}
+
+// Without local storage the next page asks the server first.
+
+function read(key: string): string | null {
+  try {
+    return localStorage.getItem(key);
+  } catch {
+    return null;
+  }
+}
+
+function remember(key: string, value: string): void {
+  try {
+    localStorage.setItem(key, value);
+  } catch {
+    return;
+  }
+}
+
+function forget(key: string): void {
+  try {
+    localStorage.removeItem(key);
+  } catch {
+    return;
+  }
 }

@@ -1,55 +1,42 @@
 /**
- * Records one working copy: marks what changes in the shared model, and at most 100 ms later puts all of it into
- * one edit, which goes to the outbox and to the server. Implements IRecorder of contracts.ts.
+ * Records one working copy: at most 100 ms after a change of the shared model everything that changed is in an edit,
+ * which goes to the outbox and to the server. Implements IRecorder of contracts.ts; what changed is notebooktrack.ts'.
  */
 import type { DocumentRegistry } from '@jupyterlab/docregistry';
 import type { INotebookModel } from '@jupyterlab/notebook';
 import type { ISignal } from '@lumino/signaling';
 import { Signal } from '@lumino/signaling';
 
-import { CellTrack } from './celltrack';
-import type { IChunk } from './chunker';
 import type { IAttachOptions, IRecorder, ISavePoint } from './contracts';
+import { Flights } from './flights';
 import { newId } from './hash';
-import { MetaTrack } from './metatrack';
-import type { ICopy, IOutboxWrite, Outbox } from './outbox';
+import { NotebookTrack } from './notebooktrack';
+import type { ICopy, Outbox } from './outbox';
 import type {
   ClientMessage,
   How,
-  ICellChange,
   IEdit,
   INack,
-  IOpen,
   ServerMessage
 } from './protocol';
 import { compress } from './runs';
-import type { IYDocument, IYEvent, IYMap } from './shared';
-import { valueForm } from './values';
+import { Sender, type ILine } from './sender';
+import type { IYDocument, IYEvent } from './shared';
+import { openingOf, rebaseOf, savedOf } from './workingcopy';
 
 /** The longest that a change waits for its edit. */
 export const FLUSH_MS = 100;
 const SIGNAL_MS = 100;
-/** What the server has of a new cell. */
-const NOTHING = { cell: false, baseText: false };
-const FIRST_RETRY_MS = 2_000;
-const LAST_RETRY_MS = 30_000;
-
-/** What a recorder needs of the feed. */
-export interface ILine {
-  readonly isOpen: boolean;
-  readonly tab: string;
-  send(message: ClientMessage): void;
-  /** Resolves when the server has all of them on disk. */
-  upload(chunks: readonly IChunk[]): Promise<void>;
-}
-
-interface IFlying {
-  message: IEdit;
-  /** Cells and parts that the edit carried. */
-  touched: [CellTrack, number[]][];
-  at: number;
-}
-
+/** Acks are noted in the outbox so long after they came. */
+const NOTE_MS = 1_000;
+/** How long after the announcement of a reload the content may be replaced. */
+const RELOAD_MS = 1_000;
+/** A page that goes may send 64 KiB in all. */
+const LAST_SIZE = 32_768;
+/** How often at most an outbox that has failed to write is given everything again. */
+const REFILL_MS = 30_000;
+/** After so many of the others in a row it waits, too. */
+const MOST_REFUSALS = 3;
 /** Errors after which the same edit may succeed later. */
 const PASSING = [
   'disk_full',
@@ -61,12 +48,20 @@ const PASSING = [
   'internal'
 ];
 
+interface ISaving {
+  point: ISavePoint;
+  hash: string | null;
+  /** The server wants some cells whole first. */
+  isRefused: boolean;
+}
+
 export class Recorder implements IRecorder {
   constructor(options: Recorder.IOptions) {
     this.context = options.attach.context;
     this._line = options.line;
     this._getOutbox = options.outbox;
     this._mode = options.attach.mode;
+    this._sender = new Sender(options.line, () => this._announce());
     const { ydoc } = this.context.model.sharedModel as unknown as {
       ydoc: {
         getArray(name: string): IYDocument['cells'];
@@ -75,17 +70,18 @@ export class Recorder implements IRecorder {
     };
     this._doc = { cells: ydoc.getArray('cells'), meta: ydoc.getMap('meta') };
     const { base, cells, draft } = options.attach;
-    this._meta = new MetaTrack(this._doc.meta);
-    this._begin(base, cells, draft?.keys);
     if (draft) {
+      this._begin(draft.base, cells, draft.keys);
       this._wc = draft.wc;
       this._epoch = draft.epoch;
-      this._seq = this._acked = draft.seq;
-      this._isAheadOfFile = true;
-      this._isSelfContained = draft.base === null;
-      this._base = draft.base;
+      this._flights.seq = this._flights.acked = draft.seq;
+      this._editSeq = draft.seq;
+      this._inFile = -1;
       this._isFromDraft = true;
+    } else {
+      this._begin(base, cells);
     }
+    this._file = base ?? this._file;
     this._doc.cells.observeDeep(this._onCells);
     this._doc.meta.observeDeep(this._onMeta);
     this.context.pathChanged.connect(this._onPath, this);
@@ -99,34 +95,31 @@ export class Recorder implements IRecorder {
   }
 
   get isAhead(): boolean {
-    return this._isAheadOfFile || this._isDirty;
+    return this._isDirty || this._editSeq > this._inFile;
   }
 
   get seq(): number {
-    return this._seq;
+    return this._flights.seq;
   }
 
   get acked(): number {
-    return this._acked;
+    return this._flights.acked;
   }
 
   get pending(): number {
-    return this._flying.size + (this._isDirty ? 1 : 0);
+    return this._flights.size + (this._isDirty ? 1 : 0);
   }
 
   get kept(): number {
-    return [...this._flying.keys()].filter(seq => seq <= this._keptSeq).length;
+    return this._flights.kept;
   }
 
   get oldestUnackedAt(): number | null {
-    for (const one of this._flying.values()) {
-      return Math.min(one.at, this._dirtySince ?? one.at);
-    }
-    return this._dirtySince;
+    return this._flights.oldestAt ?? this._dirtySince;
   }
 
   get lastAckAt(): number | null {
-    return this._lastAckAt;
+    return this._flights.lastAckAt;
   }
 
   get changed(): ISignal<IRecorder, void> {
@@ -139,41 +132,36 @@ export class Recorder implements IRecorder {
 
   mark(): ISavePoint {
     this.flush();
-    return { seq: this._seq, keys: this._order() };
+    const point = { seq: this.seq, keys: this._notebook.keys };
+    this._points.add(point);
+    return point;
   }
 
   saved(point: ISavePoint, hash: string | null): void {
     if (this._isDisposed || this._mode === 'record') {
       return;
     }
-    this._isAheadOfFile = this._seq > point.seq;
-    if (this._seq === 0 && hash !== null) {
+    if (!this._points.has(point)) {
+      return; // The content was replaced since.
+    }
+    this._inFile = Math.max(this._inFile, point.seq);
+    if (this.seq === 0 && hash !== null && !this._isDirty) {
       // Nothing was recorded: only where we start from has changed.
-      this._base = hash;
-      this._baseKeys = [...point.keys];
-      this._tracks.forEach(track => track.rebased(0));
+      this._begin(hash, point.keys.length);
       this._announce();
     } else {
-      this._saving = { point, hash };
+      this._saving = { point, hash, isRefused: false };
       this._sendSaved();
     }
     this._tell();
   }
 
   reloading(base: string | null, cells: number): void {
-    this._isPaused = true;
-    // The content is replaced in the microtasks that follow the read.
-    window.setTimeout(() => {
-      if (!this._isDisposed) {
-        this._close(this.isAhead ? 'discard' : 'clean');
-        this._isPaused = false;
-        this._wc = newId();
-        this._epoch = 1;
-        this._begin(base, cells);
-        this._announce();
-        this._tell();
-      }
-    }, 0);
+    this.flush();
+    window.clearTimeout(this._reload?.timer);
+    // The content is replaced in the microtasks that follow the read; of an empty one nothing may be seen.
+    const timer = window.setTimeout(() => this._reloaded(), RELOAD_MS);
+    this._reload = { base, cells, timer };
   }
 
   /** Put what is dirty into an edit, if anything is. */
@@ -181,8 +169,8 @@ export class Recorder implements IRecorder {
     window.clearTimeout(this._timer);
     this._timer = 0;
     if (this._isDirty && !this._isDisposed) {
-      this._isDirty = false;
-      this._record(this._isSelfContained && this._seq === 0);
+      this._editSeq = this.seq + 1;
+      this._record(this._isSelfContained && this.seq === 0);
     }
   }
 
@@ -215,19 +203,21 @@ export class Recorder implements IRecorder {
 
   /** The server is well again: do not wait any longer. */
   retry(): void {
-    if (this._retryTimer) {
-      window.clearTimeout(this._retryTimer);
-      this._retryTimer = 0;
-      this._resend();
-      this._sendSaved();
-    }
+    this._sender.retry();
   }
 
   /** What the server has not acked, for the last request of a page that goes. */
   unacked(): ClientMessage[] {
     this.flush();
-    const edits = [...this._flying.values()].map(one => one.message);
-    return edits.length > 0 ? [this._opening(), ...edits] : [];
+    if (this._flights.size === 0) {
+      return [];
+    }
+    let edits = this._flights.messages;
+    if (!edits || JSON.stringify(edits).length > LAST_SIZE) {
+      // The same as few messages: what was typed again and again counts once.
+      edits = this._resend();
+    }
+    return [openingOf(this._copy()), ...edits];
   }
 
   /** The notebook was closed. */
@@ -245,8 +235,10 @@ export class Recorder implements IRecorder {
     }
     this._isDisposed = true;
     window.clearTimeout(this._timer);
-    window.clearTimeout(this._retryTimer);
     window.clearTimeout(this._signalTimer);
+    window.clearTimeout(this._noteTimer);
+    window.clearTimeout(this._reload?.timer);
+    this._sender.dispose();
     this._doc.cells.unobserveDeep(this._onCells);
     this._doc.meta.unobserveDeep(this._onMeta);
     this.context.pathChanged.disconnect(this._onPath, this);
@@ -256,59 +248,25 @@ export class Recorder implements IRecorder {
   // Observing
 
   private _onCells = (events: IYEvent[]): void => {
-    if (this._isPaused || this._isDisposed) {
-      return;
-    }
-    let isEdit = false;
-    for (const event of events) {
-      if (event.target === this._doc.cells) {
-        this._takeCells();
-        isEdit = true;
-        continue;
-      }
-      const cell = this._doc.cells.get(event.path[0] as number) as
-        IYMap | undefined;
-      const track = cell && this._tracks.get(cell);
-      if (
-        track?.take({
-          target: event.target,
-          path: event.path,
-          keysChanged: event.keysChanged,
-          changes: event.changes
-        })
-      ) {
-        isEdit = true;
-      }
-    }
-    if (isEdit) {
+    if (this._reload && this._notebook.isReplaced) {
+      this._reloaded();
+    } else if (this._notebook.take(events, this.isAhead)) {
       this._dirtied();
     }
   };
 
   private _onMeta = (): void => {
-    if (!this._isPaused && !this._isDisposed && this._meta.take()) {
+    if (this._notebook.takeMeta() && !this._reload) {
       this._dirtied();
     }
   };
 
   private _onPath(): void {
-    if (this._isOpened) {
-      this._line.send({
-        t: 'renamed',
-        wc: this._wc,
-        epoch: this._epoch,
-        path: this._path
-      });
+    const { _wc: wc, _epoch: epoch } = this;
+    if (this._sender.isOpened) {
+      const { localPath: path } = this.context;
+      this._line.send({ t: 'renamed', wc, epoch, path });
     }
-  }
-
-  private _takeCells(): void {
-    for (const cell of this._doc.cells.toArray() as IYMap[]) {
-      if (!this._tracks.has(cell)) {
-        this._tracks.set(cell, new CellTrack(this._nextKey++, cell, NOTHING));
-      }
-    }
-    this._isOrderDirty = true;
   }
 
   private _dirtied(): void {
@@ -326,315 +284,226 @@ export class Recorder implements IRecorder {
     this._tell();
   }
 
+  /** The content has been replaced by the file's. */
+  private _reloaded(): void {
+    const reload = this._reload;
+    if (reload) {
+      window.clearTimeout(reload.timer);
+      this._reload = null;
+      this._close(this.isAhead ? 'discard' : 'clean');
+      this._wc = newId();
+      this._epoch = 1;
+      this._points = new WeakSet();
+      this._begin(reload.base, reload.cells);
+      this._announce();
+      this._tell();
+    }
+  }
+
   // Recording
 
-  private _record(isReset: boolean): void {
-    const seq = ++this._seq;
-    const edit: IEdit = {
-      t: 'edit',
-      wc: this._wc,
-      epoch: this._epoch,
-      seq,
-      at: Date.now()
-    };
-    const write: IOutboxWrite = {
-      copy: this._copy(),
-      parts: [],
-      chunks: [],
-      keys: null,
-      isReset
-    };
-    const chunks: IChunk[] = [];
+  /** Everything that is dirty into the outbox and, when that is possible, to the server. */
+  private _record(isReset: boolean): IEdit[] {
     if (isReset) {
-      edit.reset = true;
       this._base = null;
       this._isSelfContained = true;
-      this._isOrderDirty = this._meta.isDirty = true;
-      this._present().forEach(track => track.markAll());
+      this._notebook.markAll();
     }
-    if (this._isOrderDirty) {
-      const keys = this._order();
-      edit.order = compress(keys);
-      this._orderSeq = seq;
-      this._isOrderDirty = false;
-      write.keys = keys;
-      write.parts.push({ key: -1, part: 0, seq, value: { form: edit.order } });
-    }
-    if (this._meta.isDirty) {
-      const { form, chunks: own } = valueForm(this._meta.content());
-      edit.meta = form;
-      chunks.push(...own);
-      this._meta.isDirty = false;
-      this._meta.seq = seq;
-      write.parts.push({ key: -1, part: 1, seq, value: { form } });
-    }
-    const { changes, touched } = this._buildCells(seq, write, chunks);
-    edit.cells = changes;
-    write.copy = this._copy();
-    write.chunks.push(...chunks);
-    this._flushedAt = Date.now();
-    this._isAheadOfFile = true;
-    this._flying.set(seq, {
-      message: edit,
-      touched,
-      at: this._dirtySince ?? Date.now()
-    });
+    const at = this._dirtySince ?? Date.now();
+    const { bodies, write } = this._notebook.build(
+      () => ++this._flights.seq,
+      () => ++this._rev,
+      isReset
+    );
+    this._isDirty = false;
     this._dirtySince = null;
-    void this._outbox.write(write).then(isKept => {
-      if (isKept) {
-        this._keptSeq = Math.max(this._keptSeq, seq);
-        this._tell();
+    this._flushedAt = Date.now();
+    const { seq } = this;
+    void this._outbox
+      .write({ ...write, copy: this._copy(), isReset })
+      .then(isKept => this._onWritten(isKept, seq));
+    const edits = bodies.map(({ seq, touched, chunks, ...body }) => {
+      const { _wc: wc, _epoch: epoch } = this;
+      const message: IEdit = { t: 'edit', wc, epoch, seq, at, ...body };
+      if (isReset) {
+        message.reset = true;
       }
+      const isSent = this._sender.send(message, chunks);
+      this._flights.add(seq, { message: isSent ? message : null, touched, at });
+      return message;
     });
-    this._enqueue(edit, chunks);
+    this._tell();
+    return edits;
+  }
+
+  private _onWritten(isKept: boolean, seq: number): void {
+    if (!isKept) {
+      this._hasGap = true;
+      return;
+    }
+    if (!this._hasGap) {
+      this._flights.keptSeq = Math.max(this._flights.keptSeq, seq);
+    } else if (Date.now() - this._refilledAt > REFILL_MS && !this._isDisposed) {
+      // What failed to be written is missing there; of a text it may be what later parts build on.
+      this._hasGap = false;
+      this._refilledAt = Date.now();
+      this._notebook.markSince(this._savedSeq);
+      this._record(false);
+    }
     this._tell();
   }
 
-  private _buildCells(
-    seq: number,
-    write: IOutboxWrite,
-    chunks: IChunk[]
-  ): { changes: ICellChange[]; touched: IFlying['touched'] } {
-    const changes: ICellChange[] = [];
-    const touched: IFlying['touched'] = [];
-    for (const track of this._present()) {
-      if (track.dirty.size === 0) {
-        continue;
-      }
-      const parts = [...track.dirty];
-      const built = track.build(seq, () => ++this._rev);
-      changes.push(built.change);
-      chunks.push(...built.chunks);
-      write.chunks.push(...built.ownChunks);
-      write.parts.push(
-        ...built.keep.map(([part, value]) => ({
-          key: track.key,
-          part,
-          seq,
-          value
-        }))
-      );
-      if (built.change.outputs) {
-        write.outputs = {
-          ...write.outputs,
-          [track.key]: built.change.outputs.len
-        };
-      }
-      touched.push([track, parts]);
+  /** What the server has not acked, and what is dirty, in new edits. */
+  private _resend(): IEdit[] {
+    const oldest = this._flights.land();
+    const isFound = this._notebook.markSince(this.acked);
+    if (!isFound && !this._isDirty) {
+      return [];
     }
-    return { changes, touched };
-  }
-
-  private _enqueue(
-    message: ClientMessage,
-    chunks: readonly IChunk[] = []
-  ): void {
-    const generation = this._generation;
-    const isCurrent = () =>
-      generation === this._generation &&
-      this._isOpened &&
-      !this._retryTimer &&
-      this._line.isOpen;
-    const send = async () => {
-      if (isCurrent() && chunks.length > 0) {
-        await this._line.upload(chunks);
-      }
-      if (isCurrent()) {
-        this._line.send(message);
-      }
-    };
-    if (chunks.length === 0 && this._isQueueEmpty && isCurrent()) {
-      this._line.send(message); // The usual case, in the same task: a page that goes down at once has sent it.
-      return;
+    if (this._isDirty) {
+      this._editSeq = this.seq + 1;
     }
-    this._isQueueEmpty = false;
-    const next = this._queue.then(send).catch(reason => {
-      console.warn('Indelible: an edit waits', reason);
-      this._retryLater();
-    });
-    this._queue = next;
-    void next.then(() => {
-      this._isQueueEmpty = this._queue === next;
-    });
-  }
-
-  /** Everything that the server may not have, in a new edit. */
-  private _resend(): void {
-    let found =
-      this._isDirty ||
-      this._orderSeq > this._acked ||
-      this._meta.seq > this._acked;
-    this._isOrderDirty ||= this._orderSeq > this._acked;
-    this._meta.isDirty ||= this._meta.seq > this._acked;
-    this._present().forEach(track => {
-      found = track.markSince(this._acked) || found;
-    });
-    this._flying.clear();
-    if (found) {
-      this._isDirty = false;
-      this._record(false);
-    }
+    this._dirtySince = oldest ?? this._dirtySince;
+    return this._record(false);
   }
 
   private _reset(): void {
-    this._flying.clear();
-    this._isDirty = false;
-    this._saving = null;
+    const oldest = this._flights.land();
+    this._dirtySince = oldest ?? this._dirtySince;
+    if (this._isDirty) {
+      this._editSeq = this.seq + 1;
+    }
     this._record(true);
   }
 
   // Answers
 
   private _onOpened(acked: number, known: boolean): void {
-    this._isOpened = true;
-    this._acked = Math.min(acked, this._seq);
-    if (!known && this._seq > 0) {
-      if (this._isSelfContained || this._isFromDraft || this._base === null) {
-        if (this.isAhead) {
+    this._sender.opened();
+    // Not more than was acked to us: an edit may have been refused, and that lost, before a later one was taken.
+    this._flights.acked = Math.min(acked, this.acked);
+    if (known) {
+      this._flights.seq = Math.max(acked, this.seq);
+    } else if (this.seq > 0) {
+      if (this._isSelfContained || this._isFromDraft) {
+        if (this.isAhead || this._flights.size > 0) {
           this._reset();
         }
         return;
       }
-      // The server reads the base's keys off this: they are no longer 0, 1, 2, …
-      this._acked = this._savedSeq;
-      this._line.send(
-        this._savedMessage(
-          { seq: this._savedSeq, keys: this._baseKeys },
-          this._base
-        )
-      );
-    } else if (acked > this._seq) {
-      this._seq = acked;
+      // The server reads the keys of the base's cells off this: they may no longer be 0, 1, 2, …
+      this._flights.acked = this._savedSeq;
+      this._sender.send(rebaseOf(this._copy()));
     }
-    if (this._saving) {
+    if (this._saving?.isRefused) {
+      this._resend();
       this._sendSaved();
+    } else {
+      this._sendSaved();
+      this._resend();
     }
-    this._resend();
   }
 
   private _onAck(seq: number): void {
-    for (const one of [...this._flying.keys()]) {
-      if (one <= seq) {
-        this._flying.delete(one);
-      }
+    this._flights.ack(seq, Date.now());
+    if (this._flights.size === 0) {
+      this._refusals = 0;
     }
-    this._acked = Math.max(this._acked, Math.min(seq, this._seq));
-    this._lastAckAt = Date.now();
-    this._retryMs = FIRST_RETRY_MS;
+    this._sender.worked();
+    if (!this._noteTimer) {
+      this._noteTimer = window.setTimeout(() => this._noteAck(), NOTE_MS);
+    }
     this._tell();
   }
 
+  /** The outbox keeps what is acked, but whoever finds it later should not take it for news. */
+  private _noteAck(): void {
+    this._noteTimer = 0;
+    if (this.isAhead) {
+      void this._outbox.sent(this._wc, this.acked);
+    }
+  }
+
   private _onNack(nack: INack): void {
-    const refused = this._flying.get(nack.seq);
-    this._flying.delete(nack.seq);
     console.warn(`Indelible: ${nack.error}: ${nack.message}`);
+    const refused = this._flights.refuse(nack.seq);
     if (nack.error === 'superseded') {
       this._fork();
       return;
     }
-    if (
-      nack.error === 'unknown_working_copy' ||
-      (nack.error === 'malformed' && !this._wasReset)
-    ) {
-      this._wasReset = nack.error === 'malformed';
+    const isPassing =
+      PASSING.includes(nack.error) || ++this._refusals > MOST_REFUSALS;
+    const isDefect = nack.error === 'malformed' && !this._wasReset;
+    if ((nack.error === 'unknown_working_copy' || isDefect) && !isPassing) {
+      this._wasReset ||= isDefect;
       this._announce();
       this._reset();
       return;
     }
-    refused?.touched.forEach(([track, parts]) => track.markParts(parts));
-    if (refused?.message.order) {
-      this._isOrderDirty = true;
+    if (isPassing) {
+      this._sender.pause();
+    } else if (this._sender.isOpened) {
+      // The answer comes after those to what is under way: nothing is sent before it is clear what has arrived.
+      this._announce();
     }
-    if (refused?.message.meta) {
-      this._meta.isDirty = true;
+    if (refused) {
+      this._notebook.refused(refused);
     }
-    if (nack.error === 'stale_part' && nack.key !== undefined) {
-      this._present()
-        .filter(track => track.key === nack.key)
-        .forEach(track => track.markAll());
+    if (nack.key !== undefined) {
+      this._notebook.markCell(nack.key);
+      if (this._saving) {
+        this._saving.isRefused = true;
+      }
     }
-    // A new edit at once, in the outbox at least: a later ack must not stand for what was refused.
-    if (PASSING.includes(nack.error)) {
-      this._retryLater();
-    }
-    if (refused || nack.error === 'stale_part') {
-      this._isDirty = false;
-      this._record(refused?.message.reset ?? false);
-    }
-    if (nack.error === 'stale_part' && this._saving && !refused) {
-      this._sendSaved();
-    }
-  }
-
-  private _retryLater(): void {
-    if (!this._retryTimer && !this._isDisposed) {
-      this._retryTimer = window.setTimeout(() => this.retry(), this._retryMs);
-      this._retryMs = Math.min(2 * this._retryMs, LAST_RETRY_MS);
+    if (refused || nack.key !== undefined) {
+      // At once, in the outbox at least: a later ack must not stand for what was refused.
+      this._record(false);
     }
   }
 
   /** Another tab went on with this working copy: take a new one, which stands on its own. */
   private _fork(): void {
-    void this._outbox.forget(this._wc);
+    const last = this._wc;
     this._wc = newId();
     this._epoch = 1;
-    this._acked = this._savedSeq = 0;
+    this._flights.acked = this._savedSeq = 0;
+    this._saving = null;
     this._announce();
     this._reset();
+    void this._outbox.forget(last);
   }
 
   // Saving
 
   private _sendSaved(): void {
-    const saving = this._saving;
-    if (!saving || !this._isOpened) {
+    if (!this._saving || !this._sender.isReady) {
       return;
     }
-    const late = this._present().filter(
-      track =>
-        track.isSourceOnBase && (track.seqs.get(1) ?? 0) > saving.point.seq
-    );
-    if (late.length > 0 && saving.hash !== null) {
+    const { point, hash } = this._saving;
+    if (hash !== null && this._notebook.markLateOnBase(point.seq)) {
       // Built on the base that goes: the server needs them whole before it.
-      late.forEach(track => track.markParts([1]));
-      this._isDirty = false;
       this._record(false);
     }
-    this._enqueue(this._savedMessage(saving.point, saving.hash));
-  }
-
-  private _savedMessage(point: ISavePoint, hash: string | null): ClientMessage {
-    return {
-      t: 'saved',
-      wc: this._wc,
-      epoch: this._epoch,
-      seq: point.seq,
-      hash,
-      order: compress(point.keys),
-      cells: point.keys.length
-    };
+    const order = compress(point.keys);
+    this._sender.send(savedOf(this._copy(), point.seq, hash, order));
   }
 
   private _onSaved(): void {
-    const saving = this._saving;
-    if (!saving) {
+    if (!this._saving) {
       return;
     }
+    const { point, hash } = this._saving;
     this._saving = null;
-    this._savedSeq = saving.point.seq;
-    this._onAck(saving.point.seq);
-    if (saving.hash !== null) {
-      this._base = saving.hash;
-      this._baseKeys = [...saving.point.keys];
+    this._savedSeq = point.seq;
+    if (hash !== null) {
+      this._base = this._file = hash;
+      this._baseKeys = [...point.keys];
       this._isSelfContained = this._isFromDraft = false;
-      this._present().forEach(track => track.rebased(saving.point.seq));
+      this._notebook.rebased(point.seq);
     }
-    void this._outbox.saved(
-      this._copy(),
-      saving.hash === null ? -1 : saving.point.seq,
-      this._seq
-    );
-    this._tell();
+    this._onAck(point.seq);
+    const inFile = hash === null ? -1 : point.seq;
+    void this._outbox.saved(this._copy(), inFile, this.seq);
   }
 
   // State
@@ -642,83 +511,44 @@ export class Recorder implements IRecorder {
   private _begin(
     base: string | null,
     cells: number,
-    keys?: readonly number[]
+    draftKeys?: readonly number[]
   ): void {
-    this._tracks = new Map();
+    const { contentsModel } = this.context;
     this._base = base;
-    this._isSelfContained = base === null;
-    this._isFromDraft = false;
-    this._seq =
-      this._acked =
-      this._savedSeq =
-      this._keptSeq =
-      this._orderSeq =
-        0;
-    this._rev = 0;
-    this._saving = null;
-    this._flying.clear();
-    this._isDirty = this._isAheadOfFile = false;
-    this._dirtySince = null;
-    this._meta = new MetaTrack(this._doc.meta);
-    const ycells = this._doc.cells.toArray() as IYMap[];
-    // Above every key that the working copy may have used before.
-    this._nextKey = keys
-      ? Math.max(0, ...keys) + 1_000_000
-      : Math.max(cells, ycells.length);
+    this._file = base ?? contentsModel?.hash ?? null;
     this._baseKeys = Array.from({ length: cells }, (_, index) => index);
-    ycells.forEach((cell, index) => {
-      const isBase =
-        index < (keys ? keys.length : cells) &&
-        (keys !== undefined || base !== null);
-      const key = isBase
-        ? keys
-          ? keys[index]
-          : index
-        : index < cells
-          ? index
-          : this._nextKey++;
-      const has = { cell: isBase, baseText: isBase && keys === undefined };
-      this._tracks.set(cell, new CellTrack(key, cell, has));
-    });
-    // A cell that the page added to an empty notebook is no edit; it goes along with the first one.
-    this._isOrderDirty =
-      base === null || ycells.length !== (keys ? keys.length : cells);
-    this._meta.isDirty = base === null;
+    this._isSelfContained = base === null;
+    this._isFromDraft = this._isDirty = false;
+    this._flights = new Flights();
+    this._rev = this._savedSeq = this._editSeq = this._inFile = 0;
+    this._saving = null;
+    this._dirtySince = null;
+    // In a draft above every key that the working copy may have used before.
+    const nextKey = draftKeys ? Math.max(0, ...draftKeys) + 1_000_000 : cells;
+    this._notebook = new NotebookTrack(
+      this._doc,
+      draftKeys ?? (base === null ? null : this._baseKeys),
+      draftKeys === undefined,
+      base === null && !draftKeys ? 0 : nextKey
+    );
   }
 
   /** Say which notebook this is; edits follow when the server has answered. */
   private _announce(): void {
-    this._generation++;
-    this._queue = Promise.resolve();
-    this._isQueueEmpty = true;
-    this._isOpened = false;
-    if (this._line.isOpen) {
-      this._line.send(this._opening());
-    }
-  }
-
-  private _opening(): IOpen {
-    return {
-      t: 'open',
-      wc: this._wc,
-      epoch: this._epoch,
-      path: this._path,
-      base: this._base ?? this.context.contentsModel?.hash ?? null,
-      cells: this._baseKeys.length,
-      seq: this._seq,
-      mode: this._mode
-    };
+    this._sender.open(openingOf(this._copy()));
   }
 
   private _copy(): ICopy {
     return {
       wc: this._wc,
       epoch: this._epoch,
-      path: this._path,
+      path: this.context.localPath,
       base: this._isSelfContained ? null : this._base,
+      file: this._file,
       baseKeys: compress(this._baseKeys),
       savedSeq: this._savedSeq,
-      seq: this._seq,
+      seq: this.seq,
+      sentSeq: this.acked,
       mode: this._mode,
       tab: this._line.tab,
       how: null,
@@ -727,12 +557,13 @@ export class Recorder implements IRecorder {
   }
 
   private _close(how: How): void {
-    this._line.send({ t: 'closed', wc: this._wc, epoch: this._epoch, how });
+    const { _wc: wc, _epoch: epoch } = this;
+    const isSent = this._sender.send({ t: 'closed', wc, epoch, how });
     if (how === 'away') {
       return;
     }
-    if (this._line.isOpen && this._flying.size === 0) {
-      void this._outbox.forget(this._wc);
+    if (isSent && this._flights.size === 0) {
+      void this._outbox.forget(wc);
     } else {
       void this._outbox.closed({ ...this._copy(), how });
     }
@@ -740,25 +571,6 @@ export class Recorder implements IRecorder {
 
   private get _outbox(): Outbox {
     return this._getOutbox();
-  }
-
-  private get _path(): string {
-    return this.context.localPath;
-  }
-
-  private _present(): CellTrack[] {
-    const present: CellTrack[] = [];
-    for (const cell of this._doc.cells.toArray() as IYMap[]) {
-      const track = this._tracks.get(cell);
-      if (track) {
-        present.push(track);
-      }
-    }
-    return present;
-  }
-
-  private _order(): number[] {
-    return this._present().map(track => track.key);
   }
 
   private _tell(): void {
@@ -770,45 +582,47 @@ export class Recorder implements IRecorder {
     }
   }
 
-  private _acked = 0;
   private _base: string | null = null;
   private _baseKeys: number[] = [];
   private _changed = new Signal<IRecorder, void>(this);
   private _dirtySince: number | null = null;
   private _doc: IYDocument;
+  /** The last edit that somebody made, and not one that repeats what the server has lost. */
+  private _editSeq = 0;
   private _epoch = 1;
+  private _file: string | null = null;
+  private _flights = new Flights();
   private _flushedAt = 0;
-  private _flying = new Map<number, IFlying>();
-  private _generation = 0;
-  /** The journal has parts that this tab has not sent. */
-  private _isFromDraft = false;
-  /** The server has answered `open`. */
-  private _isOpened = false;
-  private _isAheadOfFile = false;
+  private _getOutbox: () => Outbox;
+  /** The outbox lacks something that it failed to write. */
+  private _hasGap = false;
+  /** The last edit that is in the file. */
+  private _inFile = 0;
   private _isDirty = false;
   private _isDisposed = false;
-  private _isOrderDirty = false;
-  private _isPaused = false;
-  private _isQueueEmpty = true;
+  /** The journal has parts that this tab has not sent. */
+  private _isFromDraft = false;
   private _isSelfContained = false;
-  private _keptSeq = 0;
-  private _lastAckAt: number | null = null;
   private _line: ILine;
-  private _meta: MetaTrack;
   private _mode: 'full' | 'record';
-  private _nextKey = 0;
-  private _orderSeq = 0;
-  private _getOutbox: () => Outbox;
-  private _queue: Promise<void> = Promise.resolve();
-  private _retryMs = FIRST_RETRY_MS;
-  private _retryTimer = 0;
+  private _notebook!: NotebookTrack;
+  /** Where saves began, in this content. */
+  private _points = new WeakSet<ISavePoint>();
+  /** So many in a row. */
+  private _refusals = 0;
+  private _refilledAt = 0;
+  private _reload: {
+    base: string | null;
+    cells: number;
+    timer: number;
+  } | null = null;
+  private _noteTimer = 0;
   private _rev = 0;
   private _savedSeq = 0;
-  private _saving: { point: ISavePoint; hash: string | null } | null = null;
-  private _seq = 0;
+  private _saving: ISaving | null = null;
+  private _sender: Sender;
   private _signalTimer = 0;
   private _timer = 0;
-  private _tracks = new Map<IYMap, CellTrack>();
   private _wasReset = false;
   private _wc = newId();
 }

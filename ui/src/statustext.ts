@@ -166,6 +166,9 @@ export function describeProtection(
       if (failed) {
         return notProtected(failed.message, null, trans);
       }
+      if (problem) {
+        break; // The server has Indelible, but no store that works, and says why.
+      }
       return notProtected(
         trans.__('the server part of Indelible is missing or broken'),
         trans.__(

@@ -68,6 +68,6 @@ describe('zh_CN', () => {
 
   it('was made from the .po file', () => {
     expect(json).toEqual(poToJson(read('indelible.po')));
-    expect(header).toMatchObject({ language: 'zh_CN' });
+    expect(header).toMatchObject({ language: 'zh-CN' });
   });
 });
