@@ -5,6 +5,8 @@ export default defineConfig({
     environment: 'jsdom',
     include: ['test/**/*.spec.ts'],
     setupFiles: ['test/setup.ts'],
+    // Random edits take their time on a busy machine.
+    testTimeout: 30_000,
     // JupyterLab's packages import without file extensions, which Node alone does not resolve.
     server: { deps: { inline: [/@jupyterlab\//, /@jupyter\//, /@lumino\//] } }
   }

@@ -48,12 +48,6 @@ class Place {
   }
 
   get settings(): ServerConnection.ISettings {
-    const place = this;
-    class Bound extends Socket {
-      constructor() {
-        super(place);
-      }
-    }
     return {
       ...ServerConnection.makeSettings(),
       baseUrl: 'http://localhost/',
@@ -63,7 +57,7 @@ class Place {
         this.requests.push(request);
         return request.url.includes('/hello') ? this.hello() : json({});
       },
-      WebSocket: Bound as unknown as typeof WebSocket
+      WebSocket: Socket.bind(null, this) as unknown as typeof WebSocket
     } as ServerConnection.ISettings;
   }
 

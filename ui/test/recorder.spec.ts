@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import type { ISavePoint } from '../src/contracts';
+import type { IDraft } from '../src/protocol';
 import { edit } from './edits';
 import type { INamedAct } from './edits';
 import type { IRecording } from './recording';
@@ -16,7 +17,7 @@ import {
 } from './recording';
 import { ReferenceServer } from './referenceserver';
 
-const RUNS = Number(process.env.RUNS ?? 60);
+const RUNS = Number(process.env.RUNS ?? 25);
 
 beforeEach(() => {
   stopTimers();
@@ -327,6 +328,57 @@ describe('a reload', () => {
     expect(recorder.seq).toBe(0);
     expect(line.server.closed.get(first)).toBe('discard');
     await type(recording, 1, 'edited');
+    await expectSame(recording);
+  });
+});
+
+describe('a draft that was brought back', () => {
+  async function broughtBack(): Promise<IRecording> {
+    const first = lines();
+    const { server } = first.line;
+    await type(first, 1, 'unsaved');
+    first.model.moveCell(2, 0);
+    await settled(first);
+    first.recorder.dispose();
+    const { wc } = first.recorder;
+    const copy = server.copies.get(wc)!;
+    copy.epoch++;
+    const content = server.materialise(wc);
+    return open(server, content, {
+      attach: {
+        base: first.base,
+        cells: 3,
+        draft: {
+          ...{ wc, path: 'a.ipynb', edited_at: '', state: 'live' },
+          ...{ base: first.base, base_is_current: true, cells_changed: 2 },
+          ...{ bytes: 1, epoch: copy.epoch, seq: copy.seq },
+          keys: copy.order!,
+          content: content as IDraft['content']
+        }
+      }
+    });
+  }
+
+  it('is ahead of the file, and goes on where it was', async () => {
+    const recording = await broughtBack();
+    expect(recording.recorder.isAhead).toBe(true);
+    await type(recording, 2, 'more');
+    recording.model.insertCell(1, { cell_type: 'markdown', source: 'new' });
+    await expectSame(recording);
+    expect(recording.line.edits.every(one => !one.reset)).toBe(true);
+  });
+
+  it('is sent whole when the journal is lost', async () => {
+    const recording = await broughtBack();
+    const { line, recorder, model } = recording;
+    await settled(recording);
+    line.cut();
+    line.server.copies.clear();
+    line.join();
+    await expectSame(recording);
+    const saved = recorder.mark();
+    recorder.saved(saved, line.server.write(contentOf(model)));
+    await type(recording, 0, 'after the save');
     await expectSame(recording);
   });
 });
