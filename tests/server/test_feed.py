@@ -56,7 +56,7 @@ async def test_the_ack_comes_after_the_commit_and_not_before(
 
     assert service.store is not None
     journal, gate = service.store.journal, threading.Event()
-    attempt = journal._group._attempt
+    attempt = journal._attempt
 
     def held_back(group: Any) -> Any:
         gate.wait(10)
@@ -64,7 +64,7 @@ async def test_the_ack_comes_after_the_commit_and_not_before(
 
     tab, copy = await new_tab(), new_copy()
     await tab.open(copy, "n.ipynb")
-    monkeypatch.setattr(journal._group, "_attempt", held_back)
+    monkeypatch.setattr(journal, "_attempt", held_back)
     answer = asyncio.ensure_future(tab.edit(copy, 1, **whole("a")))
     # The next message has been taken, so the edit is in the journal's queue.
     await tab.say({"t": "ping", "n": 1})
@@ -216,7 +216,7 @@ async def test_a_full_disk_is_told_and_forgotten_when_there_is_space_again(
         raise DiskFull("no space left", hint="free some space")
 
     with monkeypatch.context() as patched:
-        patched.setattr(journal._group, "_attempt", full)
+        patched.setattr(journal, "_attempt", full)
         await tab.say({"t": "edit", "wc": copy, "epoch": 1, "seq": 1, "at": 0, **whole("a")})
         told = [await tab.hear("nack", "problems") for _ in range(2)]
         assert {one["t"] for one in told} == {"nack", "problems"}
@@ -235,7 +235,7 @@ async def test_a_damaged_journal_is_set_aside_and_the_tab_is_asked_for_everythin
     await tab.open(copy, "n.ipynb")
     await tab.edit(copy, 1, **whole("a"))
     path = service.store.journal_path
-    service.store.journal._do(service.store.journal._volume.disconnect)
+    service.store.journal._do(service.store.journal._disconnect)
     path.write_bytes(b"\xff" * 8192)
     await asyncio.get_running_loop().run_in_executor(None, service.tick)
     assert (await tab.hear("resync"))["wc"] == copy
