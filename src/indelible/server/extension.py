@@ -12,6 +12,7 @@ from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.services.contents.filemanager import FileContentsManager
 from tornado import ioloop
 from traitlets import Bool, Int, TraitError, Unicode, validate
+from traitlets.config import Config
 
 from ..config import AUTOSAVE_INTERVAL_MS, Settings
 from ..errors import IndelibleError
@@ -56,6 +57,9 @@ class Indelible(ExtensionApp):
     def initialize_settings(self) -> None:
         assert self.serverapp is not None
         self._join_the_log()
+        # Extensions that were linked after this one may have brought configuration files of their own: what a
+        # user wrote into jupyter_notebook_config.py reaches `jupyter lab` through the notebook extension.
+        self.update_config(Config({"Indelible": self.serverapp.config.get("Indelible", {})}))
         self.service = Service(
             self._plain_settings(), root=self.serverapp.contents_manager.root_dir or Path.cwd(), read_file=self._read
         )
