@@ -15,8 +15,6 @@ from tornado.websocket import WebSocketClientConnection
 
 from indelible.service import Service
 
-pytest_plugins = ["pytest_jupyter.jupyter_server"]
-
 TAB = "b" * 32
 META = {"json": {"nbformat": 4, "nbformat_minor": 5, "metadata": {}}}
 HEAD = {"cell_type": "code", "id": "c0", "execution_count": None, "trusted": True}
