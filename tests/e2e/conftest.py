@@ -29,6 +29,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             # Real browsers and kernels on a shared machine stand still for seconds now and then. A second try is
             # reported as such; what fails twice is a defect.
             item.add_marker(pytest.mark.flaky(reruns=1))
+    # Last: what fails quickly is heard of early, and Playwright's event loop is nobody else's.
+    items.sort(key=lambda item: HERE in item.path.parents)
 
 
 @pytest.fixture(scope="session")

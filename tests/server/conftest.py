@@ -1,4 +1,8 @@
-"""A Jupyter server in this process, with the extension."""
+"""A Jupyter server in this process, with the extension.
+
+Jupyter's test kit is imported here, not named in `pytest_plugins`: some of its fixtures are `autouse` and close the
+event loop after every test, which only the tests of this folder want.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pytest_jupyter.jupyter_server import *  # noqa: F403
 from tornado.httpclient import HTTPClientError
 from tornado.websocket import WebSocketClientConnection
 
@@ -23,7 +28,7 @@ WITHIN_S = 10
 Fetch = Callable[..., Awaitable[Any]]
 
 
-@pytest.fixture
+@pytest.fixture  # type: ignore[no-redef]
 def jp_server_config(tmp_path: Path) -> dict[str, Any]:
     return {
         "ServerApp": {"jpserver_extensions": {"indelible": True}},
