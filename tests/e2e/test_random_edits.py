@@ -47,15 +47,25 @@ def keys(*pressed: str) -> Action:
     return act
 
 
+def in_spite_of_the_editor(change: str) -> str:
+    """CodeMirror counts CR LF as one, and throws at changes of such a text; the shared model has them all the same."""
+    return f"try {{ {change} }} catch (error) {{ if (!(error instanceof RangeError)) throw error; }}"
+
+
 def set_odd_source(book: OpenNotebook, by: random.Random) -> None:
     """What no keyboard types but a paste or an extension may bring."""
-    book.js("panel.content.model.sharedModel.cells[arg[0]].setSource(arg[1]);", [pick(book, by), by.choice(ODD)])
+    book.js(
+        in_spite_of_the_editor("panel.content.model.sharedModel.cells[arg[0]].setSource(arg[1]);"),
+        [pick(book, by), by.choice(ODD)],
+    )
 
 
 def append_to_odd_source(book: OpenNotebook, by: random.Random) -> None:
     book.js(
-        "const cell = panel.content.model.sharedModel.cells[arg]; const n = cell.getSource().length;"
-        "cell.updateSource(n >> 1, n >> 1, 'in the middle');",
+        in_spite_of_the_editor(
+            "const cell = panel.content.model.sharedModel.cells[arg]; const n = cell.getSource().length;"
+            "cell.updateSource(n >> 1, n >> 1, 'in the middle');"
+        ),
         pick(book, by),
     )
 

@@ -22,11 +22,11 @@ def same_notebook(a: Notebook, b: Notebook) -> bool:
         return False
     if len(a["cells"]) != len(b["cells"]):
         return False
-    if not _same(_meaning_of_metadata(a), _meaning_of_metadata(b)):
+    if not same_json(_meaning_of_metadata(a), _meaning_of_metadata(b)):
         return False
     with_ids = has_cell_ids(a)
     return all(
-        _same(_meaning_of_cell(one, with_ids), _meaning_of_cell(other, with_ids))
+        same_json(_meaning_of_cell(one, with_ids), _meaning_of_cell(other, with_ids))
         for one, other in zip(a["cells"], b["cells"], strict=True)
     )
 
@@ -44,8 +44,11 @@ def _meaning_of_cell(cell: dict[str, Any], with_ids: bool) -> dict[str, Any]:
     return meaning
 
 
-def _same(a: Any, b: Any) -> bool:
-    """Equality of JSON values; a stack of our own, since outputs may be nested deeply."""
+def same_json(a: Any, b: Any) -> bool:
+    """Equality of JSON values as a page sees them: 1 and 1.0 are one number, 1 and true are not.
+
+    A stack of our own, since outputs may be nested deeply.
+    """
     pairs = [(a, b)]
     while pairs:
         one, other = pairs.pop()

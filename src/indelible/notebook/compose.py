@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from ..errors import BaseUnavailable, Malformed, StoreDamaged
 from ..model import UNSET, CellKey, Draft, Head, StoredCell, Unset, Value
@@ -47,12 +47,22 @@ def materialise(draft: Draft, base: bytes | None, get_blob: GetBlob) -> Material
     cells = []
     for key in keys:
         stored = draft.cells.get(key)
-        cell = ground.cell(key) if stored is None else _cell(key, stored, ground, get_blob)
+        cell = ground.cell(key) if stored is None else composed_cell(key, stored, ground, get_blob)
         if not with_ids and "id" in cell:
             cell = {name: value for name, value in cell.items() if name != "id"}
         cells.append(cell)
     content["cells"] = cells
     return Materialised(content=content, keys=keys)
+
+
+class Ground(Protocol):
+    """The base's cells, as a page holds them."""
+
+    def has(self, key: CellKey) -> bool:
+        """Whether the base has this cell."""
+
+    def cell(self, key: CellKey) -> Cell:
+        """The cell; change it only after a copy. Raises StoreDamaged when the base does not have it."""
 
 
 class _Ground:
@@ -103,8 +113,8 @@ def _meta(draft: Draft, ground: _Ground, get_blob: GetBlob) -> Notebook:
     return dict(ground.notebook())
 
 
-def _cell(key: CellKey, stored: StoredCell, ground: _Ground, get_blob: GetBlob) -> Cell:
-    """The cell with its stored parts. The base is asked for the others only."""
+def composed_cell(key: CellKey, stored: StoredCell, ground: Ground, get_blob: GetBlob) -> Cell:
+    """The cell with its stored parts. The base is asked for the others only. Raises as `materialise` does."""
     cell = dict(ground.cell(key)) if ground.has(key) and not _is_whole(stored) else {}
     if not cell and UNSET in (stored.head, stored.source, stored.metadata):
         raise StoreDamaged(f"parts of cell {key} are missing, and no base has them")

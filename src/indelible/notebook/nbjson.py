@@ -54,17 +54,30 @@ def _upgraded(text: str) -> Notebook:
 
 def write_notebook(notebook: Notebook) -> bytes:
     """The file's bytes, as nbformat.write gives them; lone surrogates, which have no UTF-8, as escapes."""
-    cells = [_mapped_cell(cell, _split) for cell in without_trust(notebook)["cells"]]
-    metadata = {name: value for name, value in notebook["metadata"].items() if name not in _TRANSIENT}
-    text = json.dumps(
-        {**notebook, "metadata": metadata, "cells": cells},
-        ensure_ascii=False,
-        indent=1,
-        sort_keys=True,
-        separators=(",", ": "),
-    )
+    cells = [file_cell(cell) for cell in notebook["cells"]]
+    return write_json({**notebook, "metadata": file_metadata(notebook["metadata"]), "cells": cells}) + b"\n"
+
+
+def write_json(value: Any) -> bytes:
+    """JSON in nbformat's form: one space for a level, keys sorted, UTF-8."""
+    text = json.dumps(value, ensure_ascii=False, indent=1, sort_keys=True, separators=(",", ": "))
     # Python spells what UTF-8 cannot hold exactly as JSON does: \ud83d.
-    return (text + "\n").encode("utf-8", "backslashreplace")
+    return text.encode("utf-8", "backslashreplace")
+
+
+def file_cell(cell: Cell) -> Cell:
+    """The cell as it stands in a file: lines split, without `trusted`; the argument stays."""
+    return _mapped_cell(_without_cell_trust(cell), _split)
+
+
+def page_cell(cell: Cell) -> Cell:
+    """A cell of a file as a page holds it: lines joined, without `trusted`; the argument stays."""
+    return _mapped_cell(_without_cell_trust(cell), _join)
+
+
+def file_metadata(metadata: dict[str, Any]) -> dict[str, Any]:
+    """The notebook's metadata without what is never written."""
+    return {name: value for name, value in metadata.items() if name not in _TRANSIENT}
 
 
 def has_cell_ids(notebook: Notebook) -> bool:

@@ -9,7 +9,7 @@ import secrets
 import shutil
 from pathlib import Path
 
-from .errors import DiskFull, StoreError, StoreReadOnly, StoreUnreachable
+from ..errors import DiskFull, StoreError, StoreReadOnly, StoreUnreachable
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 REFUSED = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
