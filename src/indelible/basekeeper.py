@@ -29,17 +29,21 @@ def keep_base(working_copy: str, path: str, base: str, *, read: ReadFile, journa
         return False
     if hashlib.sha256(content).hexdigest() != base:
         return False
-    pieces = list(chunk_bytes(content))
-    names = blobs.put(pieces)
-    chunks = [Chunk(name, len(piece)) for name, piece in zip(names, pieces, strict=True)]
     try:
-        journal.keep_base(working_copy, base, chunks)
+        journal.keep_base(working_copy, base, keep_content(content, blobs))
     except StoreError:
         raise
     except IndelibleError as error:
         # Closed or saved meanwhile: nothing needs the base any more.
         log.debug("The base of %s is not needed any more: %s", path, error)
     return True
+
+
+def keep_content(content: bytes, blobs: Blobs) -> tuple[Chunk, ...]:
+    """A file's bytes as blobs; on return they are on disk. Raises StoreError."""
+    pieces = list(chunk_bytes(content))
+    names = blobs.put(pieces)
+    return tuple(Chunk(name, len(piece)) for name, piece in zip(names, pieces, strict=True))
 
 
 def read_base(chunks: tuple[Chunk, ...], get: Callable[[BlobId], bytes]) -> bytes:

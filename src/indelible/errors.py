@@ -69,10 +69,66 @@ class WorkingCopyUnknown(IndelibleError):
     code = "unknown_working_copy"
 
 
+class VersionUnknown(IndelibleError):
+    """No such kept state of this notebook."""
+
+    code = "version_unknown"
+
+
 class BaseUnavailable(IndelibleError):
     """The notebook content that a draft was made from can no longer be read."""
 
     code = "base_unavailable"
+
+
+class SaveRefused(IndelibleError):
+    """The file was not written as the page asked; the page can save it whole by Jupyter's own way."""
+
+    code = "save_refused"
+
+
+class JournalBehind(SaveRefused):
+    """The journal has not reached the edit that is to be saved."""
+
+    code = "behind"
+
+
+class PageDiffers(SaveRefused):
+    """Page and journal do not hold the same notebook."""
+
+    code = "page_differs"
+
+
+class NotLocal(SaveRefused):
+    """The notebook's file is not ours to write in place of Jupyter."""
+
+    code = "not_local"
+
+
+class FileGone(IndelibleError):
+    """The notebook's file was deleted or moved away."""
+
+    code = "file_gone"
+
+
+class FileChanged(IndelibleError):
+    """Somebody else has written the file since it was read."""
+
+    code = "file_changed"
+
+    def __init__(self, found: str, *, path: Path | str | None = None) -> None:
+        super().__init__("the file has changed on disk", path=path)
+        self.found = found
+
+
+class FileError(IndelibleError):
+    """The file could not be written; what was there before is still there."""
+
+    code = "file_error"
+
+    def __init__(self, code: str, message: str, *, hint: str = "", path: Path | str | None = None) -> None:
+        super().__init__(message, hint=hint, path=path)
+        self.code = code
 
 
 class StoreError(IndelibleError):

@@ -186,7 +186,8 @@ class WorkingCopy:
     `base` is the .ipynb's SHA-256 (hex) or None when the journal holds every cell; `base_order` gives
     the base's cells their keys; `base_chunks` is set once the base's bytes are in the blob store.
     `loaded_from` is the file's SHA-256 that the tab last read or wrote, also when there is no base.
-    `saved_seq` is the last edit that the file holds, `seq` the last one on disk here.
+    `saved_seq` is the last edit that the file holds, `seq` the last one on disk here. `written` is the SHA-256 of
+    what we last gave the file, or were about to, with everything up to `written_seq`, until the tab says `saved`.
     """
 
     id: str
@@ -203,6 +204,8 @@ class WorkingCopy:
     state: State
     tab: str
     edited_at: datetime
+    written: str | None = None
+    written_seq: Seq = Seq(0)
 
     @property
     def is_draft(self) -> bool:
@@ -246,3 +249,51 @@ class Problem:
     hint: str
     since: datetime
     path: str | None = None
+
+
+class Source(str, Enum):
+    """Why a version exists."""
+
+    CHECKPOINT = "checkpoint"
+    """The user (or Jupyter) made a checkpoint."""
+    EXTERNAL = "external"
+    """Somebody else had written the file, and a save was about to replace that."""
+    CONFLICT = "conflict"
+    """The user's own text, where it and the file's could not be merged."""
+    SHRUNK = "shrunk"
+    """A save dropped most of this."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Version:
+    """A kept state of a notebook: the .ipynb's bytes as chunks. `id` is 0 until it is in the store."""
+
+    id: int = 0
+    root: str
+    path: str
+    source: Source
+    at: datetime
+    hash: str
+    size: int
+    chunks: tuple[Chunk, ...]
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Save:
+    """A tab wants its notebook's file written, with everything up to `seq`.
+
+    `file` is the SHA-256 of what the tab takes the file to hold; `digest` tells whether the tab and the journal hold
+    the same (notebook/render.py). `is_trusted`: every output in it may be trusted, as far as Jupyter asks.
+    `creates`: write the file also when it is gone.
+    """
+
+    working_copy: str
+    epoch: int
+    seq: Seq
+    id: int
+    path: str
+    file: str | None
+    digest: str
+    is_trusted: bool
+    creates: bool

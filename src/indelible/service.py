@@ -17,14 +17,27 @@ from typing import Any
 from .basekeeper import ReadFile, keep_base
 from .clock import Clock, SystemClock
 from .config import Settings
-from .errors import BlobUnknown, IndelibleError, JournalOff, Malformed, StoreDamaged, StoreError, WorkingCopyUnknown
+from .errors import (
+    BlobUnknown,
+    FileChanged,
+    IndelibleError,
+    JournalOff,
+    Malformed,
+    NotLocal,
+    SaveRefused,
+    StoreDamaged,
+    StoreError,
+    WorkingCopyUnknown,
+)
 from .folder import fold_text
 from .fs import free_bytes
 from .health import Health
-from .model import BlobId, Draft, Edit, Opening, Saved, Seq, State, WorkingCopy
+from .intents import Intents
+from .model import BlobId, Draft, Edit, Opening, Save, Saved, Seq, Source, State, WorkingCopy
 from .notebook.compare import same_notebook
 from .notebook.nbjson import read_notebook
 from .recovery import Recovered, Summary, candidates, choose, make_whole, summarise
+from .saver import Saver, Sign, Written
 from .store.contract import Done
 from .store.holding import HeavyText
 from .store.references import blobs_in_edit
@@ -44,6 +57,10 @@ class Live:
     ask: Callable[[dict[str, Any]], None]
 
 
+def _nowhere(path: str) -> Path:
+    raise LookupError("notebooks are no local files here")
+
+
 class Service:
     """Protection of the notebooks below one root directory.
 
@@ -51,15 +68,26 @@ class Service:
     """
 
     def __init__(
-        self, settings: Settings, *, root: Path | str, read_file: ReadFile, clock: Clock | None = None
+        self,
+        settings: Settings,
+        *,
+        root: Path | str,
+        read_file: ReadFile,
+        locate: Callable[[str], Path] = _nowhere,
+        clock: Clock | None = None,
     ) -> None:
-        """Nothing is opened before `start`. `read_file` gives a notebook's bytes by API path."""
+        """Nothing is opened before `start`. `read_file` gives a notebook's bytes by API path, `locate` its file.
+
+        Both raise LookupError where notebooks are no local files.
+        """
         self.settings = settings
         self.root = os.path.realpath(root)
         self._clock = clock or SystemClock()
         self._read_file = read_file
+        self._locate = locate
         self.health = Health(self._clock)
         self.store: Store | None = None
+        self._saver: Saver | None = None
         self.live: dict[str, Live] = {}
         self._inflight: dict[tuple[str, int], float] = {}
         self._lock = threading.RLock()
@@ -113,13 +141,19 @@ class Service:
         if self.store is None:
             place = choose_place(self.settings.store_path, self.settings.local_store_path)
             self.store = Store(place, clock=self._clock, on_damage=self._other_was_damaged, on_heavy=self._fold_later)
+            self._begin_saving(self.store)
             log.info("Store %s (%s, %s)", place.folder, place.reason, place.file_system or "unknown file system")
             self._reopen_live()
         return self.store
 
+    def _begin_saving(self, store: Store) -> None:
+        self._intents = Intents(store.folder / "intents", store.server, store.blobs.get)
+        self._saver = Saver(store.journal, store.blobs, store.versions, intents=self._intents, clock=self._clock)
+
     def _look_after(self, store: Store) -> None:
         try:
             adopted = store.adopt_dead()
+            self._intents.repair(store.is_dead, self._keep_foreign)
             if adopted:
                 log.info("Took over %d drafts that another server left", len(adopted))
             store.renew_ballast()
@@ -128,7 +162,7 @@ class Service:
                 is_over = one.state is State.DISCARDED and one.edited_at < oldest
                 if one.id not in self.live and (is_over or not one.is_draft):
                     store.journal.close_working_copy(one.id, one.epoch, None)
-            store.prune()
+            store.prune(self._intents.blobs())
         except StoreError as error:
             self.health.failed(error)
 
@@ -144,6 +178,7 @@ class Service:
         except StoreError as error:
             self.health.failed(error)
             return
+        self._begin_saving(self.store)
         self._report_damage(aside, "a fresh one is being filled from the open tabs")
         self.health.worked()
         self._reopen_live()
@@ -289,11 +324,17 @@ class Service:
                 self._kept.discard(working_copy)
             return
         kept = keep_base(
-            working_copy, one.path, one.base, read=self._read_file, journal=store.journal, blobs=store.blobs
+            working_copy, one.path, one.base, read=self._read_for_saving, journal=store.journal, blobs=store.blobs
         )
         live = self.live.get(working_copy)
         if not kept and live is not None:
             live.ask({"t": "resync", "wc": working_copy, "why": "the file has changed"})
+
+    def _read_for_saving(self, path: str) -> bytes:
+        content = self._read_file(path)
+        if self._saver is not None:
+            self._saver.prepare(hashlib.sha256(content).hexdigest(), content)
+        return content
 
     def _fold_later(self, text: HeavyText) -> None:
         address = (text.working_copy, text.key, text.output, text.path)
@@ -330,6 +371,55 @@ class Service:
         except StoreError as error:
             self.health.failed(error)
             raise
+
+    # -- saving --
+
+    def snapshot(self, request: Save) -> Draft | None:
+        """What is to be written: the journal as it is now; None when there was no edit. Raises StoreError."""
+        try:
+            return self._journal().journal.draft(request.working_copy)
+        except WorkingCopyUnknown:
+            if request.seq > 0:
+                raise SaveRefused("the journal has nothing of this notebook") from None
+            return None
+
+    def save(self, request: Save, draft: Draft | None, sign: Sign | None = None) -> Written:
+        """Write the notebook's file; on return it is on disk. Raises what Saver.save raises, StoreError."""
+        self._journal()
+        assert self._saver is not None
+        place = f"save {request.path}"
+        try:
+            path = self._located(request.path)
+            if draft is None:
+                known = self._saver.check(path, request.file)
+                written = Written(hash=known, seq=request.seq, size=path.stat().st_size, is_changed=False, cells=-1)
+            else:
+                written = self._saver.save(request, draft, path, sign)
+        except SaveRefused:
+            raise
+        except FileChanged:
+            self.health.worked(place)
+            raise
+        except IndelibleError as error:
+            self.health.failed(error, place=place)
+            raise
+        self.health.worked(place)
+        return written
+
+    def _located(self, path: str) -> Path:
+        try:
+            return self._locate(path)
+        except LookupError as error:
+            raise NotLocal(str(error)) from error
+
+    def _keep_foreign(self, path: Path, content: bytes) -> None:
+        """Somebody wrote a file after a save of ours was cut off."""
+        assert self._saver is not None
+        try:
+            name = path.relative_to(self.root).as_posix()
+        except ValueError:
+            name = str(path)
+        self._saver.keep_bytes(content, root=self._root_id(), name=name, source=Source.EXTERNAL)
 
     # -- drafts --
 

@@ -69,7 +69,7 @@ def written(base: bytes, draft: Draft) -> tuple[bytes, Rendered]:
     assert layout is not None
     rendered = render(draft, layout, lambda start, end: base[start:end], no_blob)
     content = b"".join(one if isinstance(one, bytes) else base[one.start : one.end] for one in rendered.pieces)
-    assert len(content) == rendered.size
+    assert rendered.layout == read_layout(content)
     return content, rendered
 
 

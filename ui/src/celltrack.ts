@@ -102,6 +102,17 @@ export class CellTrack {
     return this.ycell.get('cell_type') === 'code';
   }
 
+  /** What a save's digest says of it (docs/reference/protocol.md, "Saving"). */
+  line(hasIds: boolean): string {
+    const { ycell } = this;
+    const source = ycell.get('source') as IYText | string | undefined;
+    const id = hasIds ? ((ycell.get('id') as string | undefined) ?? '') : '';
+    const count = this.isCode ? (ycell.get('execution_count') ?? '') : '';
+    const outputs = this.isCode ? (this._youtputs?.length ?? 0) : 0;
+    const length = source?.length ?? 0;
+    return `${id}|${String(ycell.get('cell_type'))}|${length}|${outputs}|${String(count)}`;
+  }
+
   /** Send everything. */
   markAll(): void {
     this._source.reset();

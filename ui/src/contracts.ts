@@ -6,6 +6,7 @@ import type { DocumentRegistry } from '@jupyterlab/docregistry';
 import type { INotebookModel } from '@jupyterlab/notebook';
 import type { IDisposable } from '@lumino/disposable';
 import type { ISignal } from '@lumino/signaling';
+import type { IWrote } from './filesave';
 import type {
   How,
   IDraft,
@@ -67,6 +68,13 @@ export interface IRecorder extends IDisposable {
   mark(): ISavePoint;
   /** The file holds everything up to `point`; its SHA-256 is `hash` (null when not known). */
   saved(point: ISavePoint, hash: string | null): void;
+  /** Whether `save` may be called now. */
+  readonly canSave: boolean;
+  /**
+   * Have the server write the file, with everything up to now. `file`: SHA-256 of what it is taken to hold. Rejects
+   * with SaveFailure; `saved` is to be called after it resolves.
+   */
+  save(file: string | null, creates?: boolean): Promise<IWrote>;
   /** The content is about to be replaced by the file's (revert, reload): a new base, not an edit. */
   reloading(base: string | null, cells: number): void;
 }

@@ -22,6 +22,13 @@ export class MetaTrack {
     return nbformat === 4 && (nbformat_minor as number) < 5;
   }
 
+  get hasCellIds(): boolean {
+    const major = (this._ymeta.get('nbformat') as number | undefined) ?? 4;
+    const minor =
+      (this._ymeta.get('nbformat_minor') as number | undefined) ?? 5;
+    return major > 4 || (major === 4 && minor >= 5);
+  }
+
   /** As the protocol has it. */
   content(): JSONObject {
     return {

@@ -14,6 +14,7 @@ import type {
   IRecorder,
   ISavePoint
 } from './contracts';
+import { SaveFailure } from './filesave';
 import type { IProblem } from './protocol';
 
 class NoRecorder implements IRecorder {
@@ -24,6 +25,7 @@ class NoRecorder implements IRecorder {
   readonly acked = 0;
   readonly pending = 0;
   readonly kept = 0;
+  readonly canSave = false;
   readonly oldestUnackedAt = null;
   readonly lastAckAt = null;
 
@@ -45,6 +47,10 @@ class NoRecorder implements IRecorder {
 
   saved(): void {
     // Nothing was recorded.
+  }
+
+  save(): Promise<never> {
+    return Promise.reject(new SaveFailure('offline', 'nothing is recorded'));
   }
 
   reloading(): void {

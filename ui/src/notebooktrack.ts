@@ -3,6 +3,7 @@ import type { JSONValue } from '@lumino/coreutils';
 
 import { CellTrack, type IBuilt } from './celltrack';
 import type { IChunk } from './chunker';
+import { textDigest } from './hash';
 import { MetaTrack } from './metatrack';
 import type { IOutboxWrite, IPart } from './outbox';
 import type { ICellChange, IValue, Runs } from './protocol';
@@ -143,6 +144,22 @@ export class NotebookTrack {
     const late = this._present.filter(track => track.isLateOnBase(seq));
     late.forEach(track => track.markSource());
     return late.length > 0;
+  }
+
+  /** Whether something is to be sent, an edit or not: what a starting kernel writes, what JupyterLab added. */
+  get hasUnsent(): boolean {
+    return (
+      this._isOrderDirty ||
+      this._meta.isDirty ||
+      this._present.some(track => track.dirty.size > 0)
+    );
+  }
+
+  /** SHA-256 over one line a cell, by which the server sees whether its journal holds the same. */
+  digest(): string {
+    const hasIds = this._meta.hasCellIds;
+    const lines = this._present.map(track => track.line(hasIds) + '\n');
+    return textDigest(lines.join(''));
   }
 
   /** The file holds everything up to `seq`, and is the base now. */

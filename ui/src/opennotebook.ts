@@ -10,6 +10,7 @@ import type { ISignal } from '@lumino/signaling';
 import { Signal } from '@lumino/signaling';
 
 import type { IProtection, IRecorder, ISavePoint } from './contracts';
+import { SaveFailure, type IWrote } from './filesave';
 import type { How, IDraft, IDraftSummary } from './protocol';
 import { queueSaves } from './savequeue';
 
@@ -22,6 +23,8 @@ export interface ISaveResult {
   readonly by: SavedBy;
   /** Null after a success. */
   readonly failure: Error | null;
+  /** What the save replaced, when it dropped most of the notebook. */
+  readonly shrunk: IWrote['shrunk'];
 }
 
 /** What the first read of a notebook brought. */
@@ -89,6 +92,11 @@ export class OpenNotebook implements IDisposable {
     return this._saves > 0;
   }
 
+  /** Jupyter is between the start and the end of a save, whoever asked for it. */
+  get isSaveUnderWay(): boolean {
+    return this._points.length > 0;
+  }
+
   /** The file lacks something that is worth writing. */
   get isAhead(): boolean {
     if (this._isDisposed) {
@@ -147,6 +155,41 @@ export class OpenNotebook implements IDisposable {
     }
   }
 
+  /** Whether the server can write the file from its journal. */
+  get canSaveByJournal(): boolean {
+    return (
+      this._recorder !== null &&
+      this._recorder.canSave &&
+      this._protection.hello?.full_save_because === null
+    );
+  }
+
+  /** Have the server write the file from its journal. Rejects with SaveFailure. */
+  async saveByJournal(creates = false): Promise<Contents.IModel> {
+    const recorder = this._recorder;
+    if (!recorder) {
+      throw new SaveFailure('offline', 'nothing is recorded');
+    }
+    const asked = recorder.save(this.fileHash, creates);
+    const wrote = await asked;
+    if (this._points.length > 0) {
+      // What was typed between the start of the save and the question is in the file, too.
+      this._points[this._points.length - 1] = wrote.point;
+    }
+    this._byJournal = wrote;
+    return { ...wrote.model, content: null };
+  }
+
+  /** SHA-256 of what this page takes the file to hold; null when it does not know. */
+  get fileHash(): string | null {
+    return this.context.contentsModel?.hash ?? null;
+  }
+
+  /** What the server answered to the present save, when it wrote the file from its journal. */
+  get byJournal(): IWrote | null {
+    return this._byJournal;
+  }
+
   /** The server's answer to our PUT, until the save is over. */
   get written(): Contents.IModel | null {
     return this._written;
@@ -157,7 +200,7 @@ export class OpenNotebook implements IDisposable {
     this.attempted = null;
     if (this._points.length > 0) {
       this._written = written;
-      this._hash = null;
+      this._hash = this._byJournal?.hash ?? null;
     }
   }
 
@@ -266,6 +309,7 @@ export class OpenNotebook implements IDisposable {
       // In this very task Jupyter turns the model into the content that it will send.
       this._points.push(this._recorder?.mark() ?? null);
       this._written = null;
+      this._byJournal = null;
       this._hash = null;
     } else if (state === 'completed') {
       this._completed();
@@ -277,7 +321,8 @@ export class OpenNotebook implements IDisposable {
   private _completed(): void {
     const points = this._points.splice(0);
     const written = this._written;
-    this._written = null;
+    const shrunk = this._byJournal?.shrunk ?? null;
+    this._written = this._byJournal = null;
     if (written === null || points.length === 0) {
       return; // "Save As" to another path, or a conflict that was answered with "Revert": our file was not written.
     }
@@ -290,18 +335,19 @@ export class OpenNotebook implements IDisposable {
     if (this._recorder?.isAhead) {
       this.context.model.dirty = true;
     }
-    this._lastSave = { at: this._now(), by: this._by, failure: null };
+    this._lastSave = { at: this._now(), by: this._by, failure: null, shrunk };
     this._changed.emit();
   }
 
   private _ended(failure: Error): void {
     this._points.length = 0;
-    this._written = null;
-    this._lastSave = { at: this._now(), by: this._by, failure };
+    this._written = this._byJournal = null;
+    this._lastSave = { at: this._now(), by: this._by, failure, shrunk: null };
     this._changed.emit();
   }
 
   private _by: SavedBy = 'user';
+  private _byJournal: IWrote | null = null;
   private _changed = new Signal<OpenNotebook, void>(this);
   private _hash: string | null = null;
   private _isDisposed = false;

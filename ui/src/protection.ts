@@ -187,6 +187,7 @@ export class Protection implements IProtection, ILine {
     feed.closed.connect(() => {
       this._feed = null;
       this._leftovers.disconnected();
+      this._recorders.forEach(one => one.disconnected());
       this._setLink('offline');
       this._settle();
       this._later(this._nextRetry());

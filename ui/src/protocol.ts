@@ -1,6 +1,7 @@
 /**
  * The feed's messages, as in docs/reference/protocol.md. Types only.
  */
+import type { Contents } from '@jupyterlab/services';
 import type { JSONObject, JSONValue } from '@lumino/coreutils';
 
 /** A list of cell keys, run-length encoded as [first key, count]. */
@@ -86,6 +87,22 @@ export interface ISaved {
   cells: number;
 }
 
+export interface ISave {
+  t: 'save';
+  wc: string;
+  epoch: number;
+  seq: number;
+  id: number;
+  path: string;
+  /** SHA-256 of what the page takes the file to hold. */
+  file: string | null;
+  /** Tells whether page and journal hold the same cells. */
+  digest: string;
+  trusted: boolean;
+  /** Write the file also when it is gone. */
+  creates?: boolean;
+}
+
 export type How = 'clean' | 'discard' | 'away';
 
 export type ClientMessage =
@@ -93,6 +110,7 @@ export type ClientMessage =
   | IOpen
   | { t: 'have'; id: number; hashes: string[] }
   | IEdit
+  | ISave
   | ISaved
   | { t: 'renamed'; wc: string; epoch: number; path: string }
   | { t: 'closed'; wc: string; epoch: number; how: How }
@@ -138,6 +156,26 @@ export type ServerMessage =
       closed?: boolean;
     }
   | INack
+  | {
+      t: 'wrote';
+      wc: string;
+      id: number;
+      seq: number;
+      hash: string;
+      size: number;
+      changed: boolean;
+      shrunk: { version: number; note: string } | null;
+      model: Contents.IModel;
+    }
+  | {
+      t: 'unsaved';
+      wc: string;
+      id: number;
+      error: string;
+      message: string;
+      hint: string;
+      found?: string;
+    }
   | { t: 'pong'; n: number }
   | { t: 'resync'; wc: string; why: string }
   | { t: 'problems'; problems: IProblem[] };
@@ -153,6 +191,8 @@ export interface IHello {
   autosave_interval_ms: number;
   save_on_blur: boolean;
   save_after_run: boolean;
+  /** Why notebooks are saved through Jupyter's own API; null when the server writes them from its journal. */
+  full_save_because: string | null;
   problems: IProblem[];
 }
 

@@ -7,6 +7,7 @@ import { ServerConnection } from '@jupyterlab/services';
 
 import type { IProtection } from './contracts';
 import { isSameNotebook } from './diff';
+import { SaveFailure } from './filesave';
 import type { OpenNotebook } from './opennotebook';
 import type { OpenNotebooks } from './opennotebooks';
 import type { IOpening } from './protocol';
@@ -60,6 +61,20 @@ export class IndelibleProvider implements IContentProvider {
     options: Partial<Contents.IModel> & Contents.IContentProvisionOptions = {}
   ): Promise<Contents.IModel> {
     const { contentProviderId: _, ...model } = options;
+    const ours = this._notebooks.ready(path);
+    if (ours?.canSaveByJournal && model.type === 'notebook') {
+      try {
+        return await ours.saveByJournal();
+      } catch (reason) {
+        if (!(reason instanceof SaveFailure) || !reason.isForFullSave) {
+          throw this._quiet(path, reason);
+        }
+        console.info(
+          `Indelible: ${path} is sent whole: ${reason.message} (${reason.code})`
+        );
+      }
+      await this._checkUnchanged(ours, path);
+    }
     try {
       return await this._rest.save(path, model);
     } catch (reason) {
@@ -68,6 +83,25 @@ export class IndelibleProvider implements IContentProvider {
         open.attempted = model.content;
       }
       throw this._quiet(path, reason);
+    }
+  }
+
+  /** Before the file is replaced by a PUT, which does not look. Rejects, quietly, when it is not what we know. */
+  private async _checkUnchanged(
+    open: OpenNotebook,
+    path: string
+  ): Promise<void> {
+    const known = open.fileHash;
+    let found: string | null = null;
+    try {
+      const request = { content: false, hash: true };
+      found = (await this._rest.get(path, request)).hash ?? null;
+    } catch (reason) {
+      throw this._quiet(path, reason);
+    }
+    if (known !== null && found !== null && known !== found) {
+      const failure = new SaveFailure('file_changed', '', '', found);
+      throw this._quiet(path, failure);
     }
   }
 
@@ -127,6 +161,10 @@ export class IndelibleProvider implements IContentProvider {
     request: Contents.IFetchOptions
   ): Promise<Contents.IModel> {
     const open = this._notebooks.ready(path);
+    const answer = this._known(open, request);
+    if (answer) {
+      return answer;
+    }
     let model: Contents.IModel;
     try {
       model = await this._rest.get(path, request);
@@ -153,6 +191,24 @@ export class IndelibleProvider implements IContentProvider {
         : model;
     }
     return model;
+  }
+
+  /** What Jupyter compares around a save: where the server compares by itself, what the page knows is enough. */
+  private _known(
+    open: OpenNotebook | null,
+    request: Contents.IFetchOptions
+  ): Contents.IModel | null {
+    if (!open || !request.hash) {
+      return null;
+    }
+    const { byJournal, context } = open;
+    if (byJournal) {
+      return { ...byJournal.model, content: null, hash: byJournal.hash };
+    }
+    const isBeforeSave = open.written === null && open.isSaveUnderWay;
+    return isBeforeSave && open.canSaveByJournal && context.contentsModel
+      ? { ...context.contentsModel, content: null }
+      : null;
   }
 
   /** Whether the file is what we tried to write when the connection broke: then nobody else has changed it. */

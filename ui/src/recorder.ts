@@ -8,6 +8,7 @@ import type { ISignal } from '@lumino/signaling';
 import { Signal } from '@lumino/signaling';
 
 import type { IAttachOptions, IRecorder, ISavePoint } from './contracts';
+import { FileSaves, isTrusted, SaveFailure, type IWrote } from './filesave';
 import { Flights } from './flights';
 import { newId } from './hash';
 import { NotebookTrack } from './notebooktrack';
@@ -156,6 +157,36 @@ export class Recorder implements IRecorder {
     this._tell();
   }
 
+  get canSave(): boolean {
+    return this._mode === 'full' && this._sender.isReady && !this._isDisposed;
+  }
+
+  save(file: string | null, creates = false): Promise<IWrote> {
+    if (!this.canSave) {
+      const failure = new SaveFailure('offline', 'the server is not in reach');
+      return Promise.reject(failure);
+    }
+    if (this._notebook.hasUnsent) {
+      // What is no edit, such as the kernel's name, is in the file all the same.
+      this._isDirty = true;
+    }
+    const point = this.mark();
+    return this._saves.ask(point, id =>
+      this._sender.send({
+        t: 'save',
+        wc: this._wc,
+        epoch: this._epoch,
+        seq: point.seq,
+        id,
+        path: this.context.localPath,
+        file,
+        digest: this._notebook.digest(),
+        trusted: isTrusted(this.context.model),
+        ...(creates ? { creates } : {})
+      })
+    );
+  }
+
   reloading(base: string | null, cells: number): void {
     this.flush();
     window.clearTimeout(this._reload?.timer);
@@ -179,6 +210,11 @@ export class Recorder implements IRecorder {
     this._announce();
   }
 
+  /** The feed is closed. */
+  disconnected(): void {
+    this._saves.lost();
+  }
+
   /** A message of the server for this working copy. */
   receive(message: ServerMessage): void {
     switch (message.t) {
@@ -194,6 +230,10 @@ export class Recorder implements IRecorder {
         break;
       case 'nack':
         this._onNack(message);
+        break;
+      case 'wrote':
+      case 'unsaved':
+        this._saves.answered(message);
         break;
       case 'resync':
         this._reset();
@@ -234,6 +274,7 @@ export class Recorder implements IRecorder {
       return;
     }
     this._isDisposed = true;
+    this._saves.lost();
     window.clearTimeout(this._timer);
     window.clearTimeout(this._signalTimer);
     window.clearTimeout(this._noteTimer);
@@ -535,6 +576,7 @@ export class Recorder implements IRecorder {
 
   /** Say which notebook this is; edits follow when the server has answered. */
   private _announce(): void {
+    this._saves.lost();
     this._sender.open(openingOf(this._copy()));
   }
 
@@ -619,6 +661,7 @@ export class Recorder implements IRecorder {
   private _noteTimer = 0;
   private _rev = 0;
   private _savedSeq = 0;
+  private _saves = new FileSaves();
   private _saving: ISaving | null = null;
   private _sender: Sender;
   private _signalTimer = 0;

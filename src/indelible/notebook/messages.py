@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..model import BlobId, Edit, Opening, Saved, Seq
+from ..model import BlobId, Edit, Opening, Save, Saved, Seq
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,12 +57,12 @@ class Upload:
     content: bytes
 
 
-Message = Hello | Opening | Have | Edit | Saved | Renamed | Closed | Ping
+Message = Hello | Opening | Have | Edit | Save | Saved | Renamed | Closed | Ping
 
 
 def address(message: Message) -> tuple[str, Seq] | None:
     """Working copy and seq that an ack or nack of this message names; None when it names none."""
-    if isinstance(message, (Edit, Saved, Opening)):
+    if isinstance(message, (Edit, Save, Saved, Opening)):
         return message.working_copy, message.seq
     if isinstance(message, (Renamed, Closed)):
         return message.working_copy, Seq(0)

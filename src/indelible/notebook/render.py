@@ -44,7 +44,8 @@ class Rendered:
     pieces: Sequence[Piece]
     keys: Sequence[CellKey]
     digest: str
-    size: int
+    layout: Layout
+    """Of the new file."""
     changed: int
     """Number of cells whose bytes are new."""
 
@@ -69,12 +70,11 @@ def render(draft: Draft, layout: Layout, read: ReadSpan, get_blob: GetBlob) -> R
     cells = [_rendered_cell(key, draft, ground, get_blob, with_ids=with_ids, takes_over=takes_over) for key in keys]
     is_same_rest = draft.meta is UNSET or same_json(file_rest(rest), file_rest(layout.rest))
     pieces = _joined(cells, layout, read) if is_same_rest and layout.cells else _written(cells, rest)
-    merged = tuple(_coalesced(pieces))
     return Rendered(
-        pieces=merged,
+        pieces=tuple(_coalesced(pieces)),
         keys=keys,
         digest=digest_of([cell.mark for cell in cells], with_ids=with_ids),
-        size=sum(len(one) if isinstance(one, bytes) else one.end - one.start for one in merged),
+        layout=_new_layout(pieces, cells, layout.rest if is_same_rest else file_rest(rest)),
         changed=sum(1 for cell in cells if isinstance(cell.body, bytes)),
     )
 
@@ -91,10 +91,30 @@ def file_rest(notebook: Notebook) -> Notebook:
     return {**kept, "metadata": file_metadata(notebook["metadata"])}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Cell:
     body: Piece
     mark: CellMark
+
+
+def length_of(piece: Piece) -> int:
+    """In bytes."""
+    return len(piece) if isinstance(piece, bytes) else piece.end - piece.start
+
+
+def _new_layout(pieces: Sequence[Piece], cells: Sequence[_Cell], rest: Notebook) -> Layout:
+    spans = []
+    bodies = iter([*cells, None])
+    cell = next(bodies)
+    at = 0
+    for piece in pieces:
+        end = at + length_of(piece)
+        # The very object: a separator may have the same bytes as a cell.
+        if cell is not None and piece is cell.body:
+            spans.append(CellSpan(start=at, end=end, mark=cell.mark))
+            cell = next(bodies)
+        at = end
+    return Layout(size=at, cells=spans, rest=rest)
 
 
 class _Ground:

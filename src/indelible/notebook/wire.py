@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import Malformed, TooLarge
-from ..model import UNSET, BlobId, CellChange, CellKey, Edit, Opening, Runs, Saved, Seq
+from ..model import UNSET, BlobId, CellChange, CellKey, Edit, Opening, Runs, Save, Saved, Seq
 from . import fields as f
 from .cellwire import cell_change, notebook_meta
 from .chunks import MAXIMUM
@@ -161,6 +161,20 @@ def _saved(message: Object, tab: str) -> Saved:
     return saved
 
 
+def _save(message: Object, tab: str) -> Save:
+    return Save(
+        working_copy=_wc(message),
+        epoch=_epoch(message),
+        seq=Seq(f.an_int(required(message, "seq"), "seq")),
+        id=f.an_int(required(message, "id"), "id"),
+        path=_path(message),
+        file=_hash(message, "file"),
+        digest=f.a_sha256(required(message, "digest"), "digest"),
+        is_trusted=f.a_bool(required(message, "trusted"), "trusted"),
+        creates=f.a_bool(message.get("creates", False), "creates"),
+    )
+
+
 def _renamed(message: Object, tab: str) -> Renamed:
     return Renamed(working_copy=_wc(message), epoch=_epoch(message), path=_path(message))
 
@@ -179,6 +193,7 @@ _PARSERS: dict[str, Callable[[Object, str], Message]] = {
     "open": _opening,
     "have": _have,
     "edit": _edit,
+    "save": _save,
     "saved": _saved,
     "renamed": _renamed,
     "closed": _closed,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import BlobUnknown, IndelibleError, StalePart
-from ..model import Edit, Opening, Saved, Seq
+from ..model import Draft, Edit, Opening, Save, Saved, Seq
 from ..notebook.messages import Closed, Have, Hello, Message, Ping, Renamed, Upload
 from ..notebook.wire import PROTOCOL
 from ..service import Service
@@ -17,13 +17,17 @@ log = logging.getLogger("indelible")
 Reply = Callable[[dict[str, Any]], None]
 """Sends a message to the tab. Called on any thread."""
 
+OnSave = Callable[[Save, Draft | None, Reply], None]
+"""Writes what was in the journal when the save was asked for, later; the answer goes through `reply`."""
+
 
 class Desk:
     """One tab's side of the service."""
 
-    def __init__(self, service: Service, reply: Reply) -> None:
+    def __init__(self, service: Service, reply: Reply, on_save: OnSave) -> None:
         self._service = service
         self._reply = reply
+        self._on_save = on_save
         self._open: set[str] = set()
         self.tab = ""
 
@@ -72,6 +76,9 @@ class Desk:
         elif isinstance(message, Have):
             lacking = service.lacking(message.hashes)
             self._reply({"t": "want", "id": message.id, "hashes": [blob.hex() for blob in lacking]})
+        elif isinstance(message, Save):
+            # In turn with the edits: what comes after the save is not in it.
+            self._on_save(message, service.snapshot(message), self._reply)
         elif isinstance(message, Renamed):
             service.renamed(message.working_copy, "", message.path)
             self._reply({"t": "ack", "wc": message.working_copy, "seq": 0, "renamed": True})
@@ -97,9 +104,17 @@ class Desk:
         return done
 
 
+def unsaved(message: Save, error: IndelibleError) -> dict[str, Any]:
+    """The answer to a save that did not happen."""
+    answer = {"t": "unsaved", "wc": message.working_copy, "id": message.id}
+    return answer | {"error": error.code, "message": str(error), "hint": error.hint}
+
+
 def refusal(message: Message | None, error: IndelibleError) -> dict[str, Any]:
     """The nack for a message; `wc` is empty when the message could not be read."""
     working_copy, seq = "", 0
+    if isinstance(message, Save):
+        return unsaved(message, error)
     if isinstance(message, (Edit, Saved, Opening)):
         working_copy, seq = message.working_copy, message.seq
     elif isinstance(message, (Renamed, Closed)):

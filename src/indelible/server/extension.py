@@ -20,6 +20,7 @@ from ..service import Service
 from . import rest
 from .autosave import HELP, NAME, interval_ms
 from .feed import FeedHandler
+from .saving import Saves
 
 TICK_S = 5
 EVENTS = "https://events.jupyter.org/jupyter_server/contents_service/v1"
@@ -60,9 +61,14 @@ class Indelible(ExtensionApp):
         # Extensions that were linked after this one may have brought configuration files of their own: what a
         # user wrote into jupyter_notebook_config.py reaches `jupyter lab` through the notebook extension.
         self.update_config(Config({"Indelible": self.serverapp.config.get("Indelible", {})}))
+        contents = self.serverapp.contents_manager
         self.service = Service(
-            self._plain_settings(), root=self.serverapp.contents_manager.root_dir or Path.cwd(), read_file=self._read
+            self._plain_settings(),
+            root=contents.root_dir or Path.cwd(),
+            read_file=self._read,
+            locate=lambda path: self.saves.locate(path),
         )
+        self.saves = Saves(contents, self.service)
         self.service.start()
         self.settings["indelible_service"] = self.service
         self._ticking = ioloop.PeriodicCallback(self._tick, TICK_S * 1000)
@@ -71,7 +77,7 @@ class Indelible(ExtensionApp):
         self.serverapp.event_logger.add_listener(schema_id=EVENTS, listener=self._on_contents_event)
 
     def initialize_handlers(self) -> None:
-        known = {"service": self.service}
+        known = {"service": self.service, "saves": self.saves}
         self.handlers.extend(
             [
                 (r"/indelible/api/hello", rest.HelloHandler, known),
@@ -89,6 +95,7 @@ class Indelible(ExtensionApp):
         """Flush and close; what tabs send after this waits in their outboxes."""
         if hasattr(self, "service"):
             self._ticking.stop()
+            await self.saves.close()
             await asyncio.get_running_loop().run_in_executor(None, self.service.close)
 
     def _join_the_log(self) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections import deque
 from collections.abc import Awaitable, Sequence
+from functools import partial
 from typing import Any
 
 from jupyter_core.utils import ensure_async
@@ -20,6 +21,7 @@ from ..notebook.messages import Message, Upload
 from ..notebook.wire import parse, parse_upload
 from ..service import Service
 from .dispatch import Desk, refusal
+from .saving import Saves
 
 PING_S, PONG_WITHIN_S = 5, 12
 PARSED_ON_THE_LOOP = 32_768
@@ -33,8 +35,8 @@ class FeedHandler(WebSocketMixin, JupyterHandler, websocket.WebSocketHandler):
 
     auth_resource = "contents"
 
-    def initialize(self, service: Service) -> None:
-        self._service = service
+    def initialize(self, service: Service, saves: Saves) -> None:
+        self._service, self._saves = service, saves
         self._arrived: asyncio.Queue[str | bytes] = asyncio.Queue()
         self._outgoing: deque[dict[str, Any]] = deque()
         self._is_sending = False
@@ -64,7 +66,7 @@ class FeedHandler(WebSocketMixin, JupyterHandler, websocket.WebSocketHandler):
     def open(self, *args: str, **kwargs: str) -> None:
         self._loop = asyncio.get_running_loop()
         self._is_open = True
-        self._desk = Desk(self._service, self._reply)
+        self._desk = Desk(self._service, self._reply, partial(self._saves.begin, self._loop))
         self._unobserve = self._service.health.observe(self._tell)
         self._heard_at = self._loop.time()
         self._pinging = ioloop.PeriodicCallback(self._ping, PING_S * 1000)

@@ -24,10 +24,12 @@ from ..errors import (
     TooLarge,
     WorkingCopyUnknown,
 )
+from ..model import Draft, Save
 from ..notebook import fields
 from ..notebook.wire import PROTOCOL, decode, parse_batch, parse_message
 from ..service import Service
 from .dispatch import Desk, refusal
+from .saving import Saves
 
 T = TypeVar("T")
 
@@ -50,8 +52,8 @@ class Endpoint(APIHandler):
 
     auth_resource = "contents"
 
-    def initialize(self, service: Service) -> None:
-        self.service = service
+    def initialize(self, service: Service, saves: Saves) -> None:
+        self.service, self.saves = service, saves
 
     async def away(self, work: Callable[[], T]) -> T:
         """Call the service off the event loop."""
@@ -83,7 +85,13 @@ class HelloHandler(Endpoint):
     @web.authenticated
     @authorized
     async def get(self) -> None:
-        self.finish(json.dumps({"protocol": PROTOCOL, "version": __version__} | self.service.hello()))
+        self.finish(
+            json.dumps(
+                {"protocol": PROTOCOL, "version": __version__}
+                | self.service.hello()
+                | {"full_save_because": self.saves.why_full()}
+            )
+        )
 
 
 class OpenHandler(Endpoint):
@@ -154,6 +162,11 @@ class EditsHandler(Endpoint):
         self.finish(json.dumps({"replies": replies}))
 
 
+def no_save(request: Save, draft: Draft | None, reply: Callable[[dict[str, Any]], None]) -> None:
+    """A page that goes hears no answer: saves come by the feed."""
+    raise Malformed("t: 'save' is taken by the feed only")
+
+
 def take_all(service: Service, tab: str, messages: list[Any]) -> list[dict[str, Any]]:
     """Each message's answer, in the order in which they came; edits are answered when they are on disk."""
     replies: list[dict[str, Any]] = []
@@ -163,7 +176,7 @@ def take_all(service: Service, tab: str, messages: list[Any]) -> list[dict[str, 
         replies.append(message)
         complete.release()
 
-    desk = Desk(service, reply)
+    desk = Desk(service, reply, no_save)
     for one in messages:
         try:
             desk.take(parse_message(one, tab))

@@ -6,17 +6,20 @@ import hashlib
 import threading
 from collections.abc import Callable, Iterable, Set
 from pathlib import Path
+from typing import Any, TypeVar
 
 import apsw
 import zstandard
 
 from ..clock import Clock
-from ..errors import BlobDamaged, BlobUnknown
+from ..errors import BlobDamaged, BlobUnknown, DiskFull
 from ..model import BlobId
 from .database import connect, explained, scalar
 from .sql import queries
 
 SQL = queries("blobs")
+
+T = TypeVar("T")
 
 PLAIN, ZSTD = 0, 1
 """Codecs, as in the `codec` column."""
@@ -64,14 +67,17 @@ class SqliteBlobs:
         return missing
 
     def put(self, contents: Iterable[bytes]) -> list[BlobId]:
-        names: list[BlobId] = []
+        contents = list(contents)
+        names = [BlobId(hashlib.sha256(content).digest()) for content in contents]
+        missing = set(self.lacking(names))
         batch: list[tuple[bytes, int, int, bytes]] = []
         size = 0
         # Compression happens here, outside the lock and the transaction.
         compressor = zstandard.ZstdCompressor(level=3)
-        for content in contents:
-            name = BlobId(hashlib.sha256(content).digest())
-            names.append(name)
+        for name, content in zip(names, contents, strict=True):
+            if name not in missing:
+                continue
+            missing.discard(name)
             packed = compressor.compress(content)
             is_smaller = len(packed) < len(content)
             body = packed if is_smaller else content
@@ -84,8 +90,7 @@ class SqliteBlobs:
         return names
 
     def get(self, blob: BlobId) -> bytes:
-        with self._lock, explained(self.path):
-            found = self._connected().execute(SQL["get"], (blob,)).fetchone()
+        found = next(iter(self.ask(SQL["get"], (blob,))), None)
         if found is None:
             raise BlobUnknown([blob.hex()])
         codec, body = found
@@ -117,6 +122,21 @@ class SqliteBlobs:
                 return dropped
             after = found[-1][0]  # type: ignore[assignment]
 
+    def ask(self, query: str, values: tuple[Any, ...]) -> list[Any]:
+        """The rows that a query on this database gives."""
+        with self._lock, explained(self.path):
+            return self._connected().execute(query, values).fetchall()
+
+    def change(self, work: Callable[[apsw.Connection], T]) -> T:
+        """Do it in one transaction; on return it is on disk."""
+        with self._lock:
+            try:
+                return self._changed(work)
+            except DiskFull:
+                if not self._on_full():
+                    raise
+                return self._changed(work)
+
     def close(self) -> None:
         with self._lock:
             if self._db is not None:
@@ -124,27 +144,21 @@ class SqliteBlobs:
                 self._db = None
 
     def _store(self, batch: list[tuple[bytes, int, int, bytes]]) -> None:
-        if not batch:
-            return
-        with self._lock:
-            try:
-                self._insert(batch)
-            except apsw.FullError:
-                if not self._on_full():
-                    raise
-                self._insert(batch)
+        if batch:
+            self.change(lambda db: db.executemany(SQL["add"], batch))
 
-    def _insert(self, batch: list[tuple[bytes, int, int, bytes]]) -> None:
+    def _changed(self, work: Callable[[apsw.Connection], T]) -> T:
         with explained(self.path):
             db = self._connected()
             try:
                 with db:
-                    db.executemany(SQL["add"], batch)
+                    answer = work(db)
             except apsw.Error:
                 # After a failed sync the connection's idea of the file is doubtful.
                 self._db = None
                 db.close(True)
                 raise
+            return answer
 
     def _connected(self) -> apsw.Connection:
         if self._db is None:
@@ -156,6 +170,11 @@ class SqliteBlobs:
                         if not scalar(db, "PRAGMA user_version"):
                             db.execute(SQL["create"])
                             db.execute("PRAGMA user_version = 1")
+                if scalar(db, "PRAGMA user_version") == 1:
+                    with db:
+                        if scalar(db, "PRAGMA user_version") == 1:
+                            db.execute(queries("versions")["create"])
+                            db.execute("PRAGMA user_version = 2")
             self._db = db
         return self._db
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
-from ..model import BlobId, CellKey, Chunk, Draft, Edit, Opening, Path, Saved, Seq, State, Text, WorkingCopy
+from ..model import BlobId, CellKey, Chunk, Draft, Edit, Opening, Path, Saved, Seq, State, Text, Version, WorkingCopy
 
 Done = Callable[[Seq | None, BaseException | None], None]
 """Called once, on the writer's thread, when a record is on disk (seq, None) or was refused (None, error)."""
@@ -44,6 +44,9 @@ class Journal(Protocol):
     def keep_base(self, working_copy: str, base: str, chunks: Sequence[Chunk]) -> None:
         """Note that the base's bytes are in the blob store (already synced there)."""
 
+    def writing(self, working_copy: str, written: str, seq: Seq) -> None:
+        """Note what its file is about to hold: should we be killed, that is no change by somebody else."""
+
     def fold(self, working_copy: str, key: CellKey, output: int | None, path: Path, upto: int, text: Text) -> None:
         """Replace what a text is at revision `upto` by an equal, shorter form; if it has moved on, do nothing."""
 
@@ -68,3 +71,13 @@ class Blobs(Protocol):
 
     def get(self, blob: BlobId) -> bytes:
         """The bytes, checked against their name. Raises BlobUnknown, BlobDamaged."""
+
+
+class Versions(Protocol):
+    """Kept states of notebooks; their content is in the blobs."""
+
+    def add(self, version: Version) -> Version:
+        """Keep it; its blobs are on disk already. On return it is too, and the answer has its id."""
+
+    def of(self, root: str, path: str) -> Sequence[Version]:
+        """A notebook's, oldest first."""

@@ -22,6 +22,7 @@ from ..model import (
     Path,
     Runs,
     Saved,
+    Seq,
     StoredCell,
     Text,
     TextChange,
@@ -204,6 +205,8 @@ class Change:
                 base_chunks=base_chunks,
                 seq=max(old.seq, saved.seq),
                 saved_seq=max(old.saved_seq, saved.seq),
+                written=None,
+                written_seq=Seq(0),
             )
         )
 

@@ -152,6 +152,14 @@ class SqliteJournal:
 
         self._do(work)
 
+    def writing(self, working_copy: str, written: str, seq: Seq) -> None:
+        def work() -> None:
+            held = self._held(working_copy)
+            one = replace(held.working_copy, written=written, written_seq=seq)
+            self._change(held, lambda change: change.write_working_copy(one))
+
+        self._do(work)
+
     def fold(self, working_copy: str, key: CellKey, output: int | None, path: Path, upto: int, text: Text) -> None:
         def work() -> None:
             held = self._held(working_copy)

@@ -116,7 +116,9 @@ def runs_from(form: Any) -> Runs:
 
 def working_copy_form(one: WorkingCopy) -> Any:
     chunks = one.base_chunks
+    written = {} if one.written is None else {"written": [one.written, one.written_seq]}
     return {
+        **written,
         "format": FORMAT,
         "path": one.path,
         "root": one.root,
@@ -136,6 +138,7 @@ def working_copy_form(one: WorkingCopy) -> Any:
 
 def working_copy_from(identity: str, form: Any) -> WorkingCopy:
     chunks = form["base_chunks"]
+    written, written_seq = form.get("written", (None, 0))
     return WorkingCopy(
         id=identity,
         path=form["path"],
@@ -151,6 +154,8 @@ def working_copy_from(identity: str, form: Any) -> WorkingCopy:
         state=State(form["state"]),
         tab=form["tab"],
         edited_at=from_ms(form["edited_at_ms"]),
+        written=written,
+        written_seq=Seq(written_seq),
     )
 
 

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import os
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from ..clock import Clock
 from ..errors import StoreDamaged, StoreError, StoreHeld
 from ..fs import explained as explained_os
 from ..fs import free_bytes, move_into, private_folder, remove, write_whole
+from ..model import BlobId
 from .blobs import SqliteBlobs
 from .database import connect
 from .holding import HeavyText
@@ -23,6 +24,7 @@ from .journal import SqliteJournal
 from .lease import Lease, read_holder
 from .loading import salvage
 from .netfs import is_network, kind_of
+from .versions import SqliteVersions
 
 BALLAST_BYTES = 16 * 2**20
 PLENTY_BYTES = 2**30
@@ -82,9 +84,11 @@ class Store:
             raise explained_os(error, self.folder) from error
         self._lease = self._first_lease()
         self.blobs: SqliteBlobs
+        self.versions: SqliteVersions
         self.journal: SqliteJournal
         try:
             self.blobs = self._open_blobs()
+            self.versions = SqliteVersions(self.blobs)
             self.journal = self._open_journal()
         except BaseException:
             self._lease.release(remove=True)
@@ -139,9 +143,15 @@ class Store:
         """Whether no other journal exists: then the blobs may be pruned by our own journal's roots."""
         return [path for path in self.journals.glob("*.db") if path != self.journal_path] == []
 
-    def prune(self) -> int:
-        """Delete blobs that nothing points to, unless another journal exists. The number deleted."""
-        return self.blobs.prune(set(self.journal.blobs())) if self.is_alone() else 0
+    def is_dead(self, server: str) -> bool:
+        """Whether nothing of that server is left: its journal was adopted. Never true of this one."""
+        return server != self.server and not (self.journals / f"{server}.lease").exists()
+
+    def prune(self, others: Iterable[BlobId] = ()) -> int:
+        """Delete blobs that nothing points to, `others` excepted, unless another journal exists. The number deleted."""
+        if not self.is_alone():
+            return 0
+        return self.blobs.prune({*self.journal.blobs(), *self.versions.blobs(), *others})
 
     def replace_damaged(self, live: Callable[[str], bool]) -> Path:
         """Set the damaged journal aside, open a fresh one and salvage what no living tab will send again.

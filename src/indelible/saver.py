@@ -1,0 +1,394 @@
+"""Writes a notebook's file from its journal: compare, compose, replace. Knows nothing of Jupyter."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import logging
+import os
+import stat
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from .basekeeper import keep_content, read_base
+from .clock import Clock
+from .errors import (
+    BaseUnavailable,
+    FileChanged,
+    FileError,
+    FileGone,
+    IndelibleError,
+    JournalBehind,
+    NotLocal,
+    PageDiffers,
+    Superseded,
+)
+from .fs import replace as files
+from .fs.failures import failure
+from .intents import Intents
+from .model import Draft, Save, Seq, Source, Version, WorkingCopy
+from .notebook.layout import Layout, read_layout
+from .notebook.render import ReadSpan, Rendered, Span, render
+from .store.contract import Blobs, Journal, Versions
+
+log = logging.getLogger("indelible")
+
+LAYOUTS = 16
+"""Files whose cells' places are remembered."""
+RACY_NS = 50_000_000
+"""A file changed so shortly before it was looked at may change again within the same tick of its clock."""
+SMALL_CHARACTERS, MOST = 400, 0.8
+"""A save that takes away more than this share of a notebook larger than this many characters is told."""
+SWEEP_AFTER_S = 3600
+
+Sign = Callable[[bytes], None]
+"""Called with the new content, before it takes the old one's place."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """The file holds everything of the working copy up to `seq`.
+
+    `shrunk` is what it replaced, if that was a lot more.
+    """
+
+    hash: str
+    seq: Seq
+    size: int
+    is_changed: bool
+    cells: int
+    shrunk: Version | None = None
+
+
+class Saver:
+    """Saves of the files below one root. Safe from any thread; saves of one file wait for each other."""
+
+    def __init__(self, journal: Journal, blobs: Blobs, versions: Versions, *, intents: Intents, clock: Clock) -> None:
+        self._journal, self._blobs, self._versions = journal, blobs, versions
+        self._intents = intents
+        self._clock = clock
+        self._layouts: OrderedDict[str, Layout] = OrderedDict()
+        self._hashes: OrderedDict[Path, tuple[files.Identity, str]] = OrderedDict()
+        self._locks: dict[Path, threading.Lock] = {}
+        self._lock = threading.Lock()
+        self._swept: set[Path] = set()
+
+    def save(self, request: Save, draft: Draft, path: Path, sign: Sign | None = None) -> Written:
+        """Write `draft` as the file at `path`; on return it is there, whole, and on disk.
+
+        Raises FileChanged and FileGone when the file is not what the page takes it for; SaveRefused when the page
+        must save in another way; FileError when the file cannot be written; StoreError. Then it is as it was.
+        """
+        one = draft.working_copy
+        if request.epoch < one.epoch:
+            raise Superseded(path=one.path)
+        if one.seq != request.seq:
+            raise JournalBehind(f"the journal is at edit {one.seq}, {request.seq} are to be saved", path=one.path)
+        target = files.real_target(path)
+        with self._alone(target), failure(target):
+            self._sweep(target.parent)
+            return self._save(request, draft, target, sign)
+
+    def check(self, path: Path, expected: str | None) -> str:
+        """SHA-256 of a file that is to stay as it is. Raises FileChanged, FileGone, FileError."""
+        target = files.real_target(path)
+        with self._alone(target), failure(target):
+            found = self._present(target)
+            if found != expected:
+                raise FileChanged(found, path=path)
+            return found
+
+    def keep(self, path: Path, *, root: str, name: str, source: Source, note: str = "") -> Version:
+        """Keep what the file at `path` holds now as a version. Raises FileGone, FileError, StoreError."""
+        with failure(path):
+            try:
+                content = path.read_bytes()
+            except FileNotFoundError as error:
+                raise FileGone(path=path) from error
+            return self.keep_bytes(content, root=root, name=name, source=source, note=note)
+
+    def keep_bytes(self, content: bytes, *, root: str, name: str, source: Source, note: str = "") -> Version:
+        """The same for bytes. Raises StoreError."""
+        digest = hashlib.sha256(content).hexdigest()
+        version = Version(
+            root=root,
+            path=name,
+            source=source,
+            at=self._clock.now(),
+            hash=digest,
+            size=len(content),
+            chunks=keep_content(content, self._blobs),
+            note=note,
+        )
+        return self._versions.add(version)
+
+    # -- one save --
+
+    def _save(self, request: Save, draft: Draft, target: Path, sign: Sign | None) -> Written:
+        one = draft.working_copy
+        try:
+            present = self._present(target)
+        except FileGone:
+            if not request.creates:
+                raise
+            return self._create(request, draft, target, sign)
+        if present not in (request.file, one.written):
+            raise FileChanged(present, path=target)
+        with _ground(one, present, target, self._blobs) as (digest, read, size):
+            layout = self._layout(digest, lambda: read(0, size))
+            rendered = render(draft, layout, read, self._blobs.get)
+            self._agree(request, rendered)
+            if list(rendered.pieces) == [Span(0, size)] and digest == present:
+                return _written(present, one, rendered, is_changed=False)
+            shrunk = self._keep_shrunk(one, target, layout, rendered)
+            new = self._replace(one, target, present, rendered, read, sign)
+        self._remember(new, rendered.layout)
+        return _written(new, one, rendered, is_changed=True, shrunk=shrunk)
+
+    def _create(self, request: Save, draft: Draft, target: Path, sign: Sign | None) -> Written:
+        """The file is gone, and the user wants it back."""
+        one = draft.working_copy
+        base = b""
+        if one.base is not None:
+            if one.base_chunks is None:
+                raise BaseUnavailable(path=one.path)
+            base = read_base(one.base_chunks, self._blobs.get)
+        else:
+            base = b'{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}'
+        layout = self._layout(hashlib.sha256(base).hexdigest(), lambda: base)
+        rendered = render(draft, layout, lambda start, end: base[start:end], self._blobs.get)
+        self._agree(request, rendered)
+        staged = self._stage(target, rendered, lambda start, end: base[start:end], sign)
+        try:
+            self._journal.writing(one.id, staged.hash, one.seq)
+            files.exchange(staged, target)
+        finally:
+            files.discard(staged.path)
+        self._remember(staged.hash, rendered.layout)
+        return _written(staged.hash, one, rendered, is_changed=True)
+
+    def _agree(self, request: Save, rendered: Rendered) -> None:
+        if rendered.digest != request.digest:
+            raise PageDiffers
+
+    def _replace(
+        self, one: WorkingCopy, target: Path, present: str, rendered: Rendered, read: ReadSpan, sign: Sign | None
+    ) -> str:
+        """Put the new content in place of the old. Returns its hash."""
+        in_place = files.why_in_place(target)
+        if in_place is not None:
+            return self._in_place(one, target, present, rendered, read, sign, in_place)
+        staged = self._stage(target, rendered, read, sign)
+        try:
+            if not files.take_after(staged.path, target):
+                return self._in_place(
+                    one, target, present, rendered, read, None, "its attributes cannot be given to another file"
+                )
+            self._journal.writing(one.id, staged.hash, one.seq)
+            displaced = files.exchange(staged, target)
+            if displaced is not None:
+                self._look_at(displaced, present, staged, target)
+            return staged.hash
+        finally:
+            files.discard(staged.path)
+
+    def _look_at(self, displaced: Path, present: str, staged: files.Staged, target: Path) -> None:
+        """What came out must be what was there. If somebody wrote in between, theirs goes back. Raises FileChanged."""
+        found, _ = files.content_hash(displaced)
+        if found == present:
+            files.discard(displaced)
+            return
+        log.warning("%s was written by somebody else during a save: theirs is back in its place", target)
+        ours = files.exchange(files.Staged(path=displaced, hash=found, size=0), target)
+        if ours is not None:
+            came_out, _ = files.content_hash(ours)
+            if came_out == staged.hash:
+                files.discard(ours)
+            else:
+                # A third content within milliseconds: it stays beside the file, under a name that is told.
+                kept = target.with_name(f"{target.stem[:200]}.kept-{came_out[:8]}{target.suffix}")
+                ours.rename(kept)
+                log.error("%s was written twice more during a save; that content is in %s", target, kept)
+        raise FileChanged(found, path=target)
+
+    def _in_place(
+        self,
+        one: WorkingCopy,
+        target: Path,
+        present: str,
+        rendered: Rendered,
+        read: ReadSpan,
+        sign: Sign | None,
+        why: str,
+    ) -> str:
+        """Write over the old content, behind an intent from which a half-done write is finished."""
+        log.info("%s is written in place, since %s", target, why)
+        content = b"".join(_bytes_of(rendered, read))
+        if sign is not None:
+            sign(content)
+        # Both contents are on disk before the first byte is written: from them a torn file is told and repaired.
+        old = keep_content(read_whole(target, present), self._blobs)
+        new = keep_content(content, self._blobs)
+        digest = hashlib.sha256(content).hexdigest()
+        self._journal.writing(one.id, digest, one.seq)
+        with self._intents.write(target, old_hash=present, new_hash=digest, old=old, new=new):
+            found, _ = files.content_hash(target)
+            if found != present:
+                raise FileChanged(found, path=target)
+            files.write_in_place(target, [content])
+        return digest
+
+    def _stage(self, target: Path, rendered: Rendered, read: ReadSpan, sign: Sign | None) -> files.Staged:
+        if sign is None:
+            return files.stage(target, _bytes_of(rendered, read))
+        staged = files.stage(target, _bytes_of(rendered, read))
+        try:
+            sign(staged.path.read_bytes())
+        except BaseException:
+            files.discard(staged.path)
+            raise
+        return staged
+
+    def _keep_shrunk(self, one: WorkingCopy, target: Path, old: Layout, rendered: Rendered) -> Version | None:
+        before, after = _characters(old), _characters(rendered.layout)
+        if before < SMALL_CHARACTERS or after > before * (1 - MOST):
+            return None
+        note = f"{len(old.cells)} cells became {len(rendered.layout.cells)}"
+        log.warning("A save of %s drops most of it (%s): what it replaces is kept", target, note)
+        return self.keep(target, root=one.root, name=one.path, source=Source.SHRUNK, note=note)
+
+    # -- what is known of files --
+
+    def _present(self, target: Path) -> str:
+        """SHA-256 of what the file holds; not read again when nothing suggests that it has changed."""
+        try:
+            status = target.stat()
+        except FileNotFoundError as error:
+            raise FileGone(path=target) from error
+        if not stat.S_ISREG(status.st_mode):
+            raise NotLocal(f"{target} is no regular file")
+        known = self._hashes.get(target)
+        if known is not None and known[0] == files.Identity.of(status):
+            return known[1]
+        digest, identity = files.content_hash(target)
+        if time.time_ns() - identity.modified_ns > RACY_NS:
+            with self._lock:
+                self._hashes[target] = (identity, digest)
+                while len(self._hashes) > LAYOUTS:
+                    self._hashes.popitem(last=False)
+        return digest
+
+    def _layout(self, digest: str, content: Callable[[], bytes]) -> Layout:
+        with self._lock:
+            known = self._layouts.get(digest)
+        if known is None:
+            known = read_layout(content())
+            if known is None:
+                raise NotLocal("the file must be read and written as a whole")
+            self._remember(digest, known)
+        return known
+
+    def _remember(self, digest: str, layout: Layout) -> None:
+        with self._lock:
+            self._layouts[digest] = layout
+            self._layouts.move_to_end(digest)
+            while len(self._layouts) > LAYOUTS:
+                self._layouts.popitem(last=False)
+
+    def prepare(self, digest: str, content: bytes) -> None:
+        """Find the cells of a file that will be saved: then the first save is as fast as the others."""
+        with self._lock:
+            is_known = digest in self._layouts
+        if not is_known:
+            layout = read_layout(content)
+            if layout is not None:
+                self._remember(digest, layout)
+
+    @contextlib.contextmanager
+    def _alone(self, target: Path) -> Iterator[None]:
+        with self._lock:
+            lock = self._locks.setdefault(target, threading.Lock())
+        with lock:
+            yield
+
+    def _sweep(self, folder: Path) -> None:
+        """Once for each folder: remove what a killed save has left."""
+        if folder not in self._swept:
+            self._swept.add(folder)
+            with contextlib.suppress(OSError):
+                removed = files.sweep(folder, time.time() - SWEEP_AFTER_S)
+                if removed:
+                    log.info("Removed %d files that interrupted saves had left in %s", removed, folder)
+
+
+@contextlib.contextmanager
+def _ground(one: WorkingCopy, present: str, target: Path, blobs: Blobs) -> Iterator[tuple[str, ReadSpan, int]]:
+    """The content that the draft builds on (or, without one, takes unchanged cells from): its hash, reader and size."""
+    if one.base in (None, present):
+        handle = os.open(target, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            yield present, lambda start, end: _pread(handle, start, end), os.fstat(handle).st_size
+        finally:
+            os.close(handle)
+        return
+    if one.base_chunks is None:
+        raise BaseUnavailable(path=one.path)
+    content = read_base(one.base_chunks, blobs.get)
+    assert one.base is not None
+    yield one.base, lambda start, end: content[start:end], len(content)
+
+
+def _pread(handle: int, start: int, end: int) -> bytes:
+    pieces = []
+    while start < end:
+        piece = os.pread(handle, end - start, start)
+        if not piece:
+            raise OSError(errno.EIO, "the file has become shorter while it was read")
+        pieces.append(piece)
+        start += len(piece)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def _bytes_of(rendered: Rendered, read: ReadSpan) -> Iterator[bytes]:
+    for piece in rendered.pieces:
+        if isinstance(piece, bytes):
+            yield piece
+            continue
+        for start in range(piece.start, piece.end, files.BLOCK):
+            yield read(start, min(piece.end, start + files.BLOCK))
+
+
+def read_whole(target: Path, expected: str) -> bytes:
+    """The file's bytes, when they are still the expected. Raises FileChanged."""
+    content = target.read_bytes()
+    found = hashlib.sha256(content).hexdigest()
+    if found != expected:
+        raise FileChanged(found, path=target)
+    return content
+
+
+def _characters(layout: Layout) -> int:
+    return sum(cell.mark.source_length for cell in layout.cells)
+
+
+def _written(
+    digest: str, one: WorkingCopy, rendered: Rendered, *, is_changed: bool, shrunk: Version | None = None
+) -> Written:
+    return Written(
+        hash=digest,
+        seq=one.seq,
+        size=rendered.layout.size,
+        is_changed=is_changed,
+        cells=len(rendered.keys),
+        shrunk=shrunk,
+    )
+
+
+def is_about_the_file(error: IndelibleError) -> bool:
+    """Whether a save failed because of its file, which the user can do something about."""
+    return isinstance(error, (FileError, FileGone, FileChanged))

@@ -1,0 +1,172 @@
+"""A save as Jupyter sees it: may we write the file ourselves, and what must happen besides writing it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from hmac import HMAC
+from pathlib import Path
+from typing import Any
+
+from jupyter_client.jsonutil import json_default
+from jupyter_core.utils import ensure_async
+from jupyter_server.services.contents import filemanager, largefilemanager
+from jupyter_server.services.contents.filemanager import FileContentsManager
+from nbformat.sign import yield_everything
+
+from ..errors import FileChanged, IndelibleError, NotLocal, SaveRefused
+from ..model import Draft, Save, Seq
+from ..notebook.layout import read_layout
+from ..notebook.nbjson import page_cell
+from ..saver import Written
+from ..service import Service
+from .dispatch import Reply, unsaved
+
+log = logging.getLogger("indelible")
+
+JUPYTERS_OWN = tuple(
+    owner.save
+    for owner in (
+        filemanager.FileContentsManager,
+        filemanager.AsyncFileContentsManager,
+        largefilemanager.LargeFileManager,
+        largefilemanager.AsyncLargeFileManager,
+    )
+)
+
+
+class Saves:
+    """Saves of one server, written by the service, announced as Jupyter's own are."""
+
+    def __init__(self, contents: Any, service: Service) -> None:
+        self._contents, self._service = contents, service
+        self._workers = ThreadPoolExecutor(2, thread_name_prefix="indelible-save")
+        self._running: set[asyncio.Task[None]] = set()
+
+    def why_full(self) -> str | None:
+        """Why notebooks must be saved through Jupyter's own API; None when they need not."""
+        contents = self._contents
+        if not self._service.settings.journal:
+            return "the journal is switched off"
+        if not isinstance(contents, FileContentsManager):
+            return f"{type(contents).__name__} keeps notebooks elsewhere"
+        if type(contents).save not in JUPYTERS_OWN:
+            return f"{type(contents).__name__} saves in its own way"
+        if contents.pre_save_hook is not None or contents._pre_save_hooks:
+            return "a pre-save hook may change what is saved"
+        if contents.hash_algorithm != "sha256":
+            return f"hashes are {contents.hash_algorithm}"
+        return None
+
+    def locate(self, path: str) -> Path:
+        """The file of a notebook. Raises LookupError where notebooks are no local files."""
+        contents = self._contents
+        if not isinstance(contents, FileContentsManager):
+            raise LookupError(f"{type(contents).__name__} does not keep notebooks as local files")
+        return Path(contents._get_os_path(path))  # type: ignore[no-untyped-call]
+
+    def begin(self, loop: asyncio.AbstractEventLoop, request: Save, draft: Draft | None, reply: Reply) -> None:
+        """Start a save on the server's event loop; from any thread. The answer goes through `reply`."""
+        loop.call_soon_threadsafe(self._begin, request, draft, reply)
+
+    async def close(self) -> None:
+        """Let what is under way end."""
+        if self._running:
+            await asyncio.wait(self._running)
+        self._workers.shutdown(wait=True)
+
+    def _begin(self, request: Save, draft: Draft | None, reply: Reply) -> None:
+        task = asyncio.get_running_loop().create_task(self._save(request, draft, reply))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def _save(self, request: Save, draft: Draft | None, reply: Reply) -> None:
+        try:
+            reply(await self._saved(request, draft))
+        except SaveRefused as error:
+            log.info("%s is saved through Jupyter's own API: %s [%s]", request.path, error, error.code)
+            reply(unsaved(request, error))
+        except FileChanged as error:
+            log.info("%s was not saved: %s", request.path, error)
+            reply(unsaved(request, error) | {"found": error.found})
+        except IndelibleError as error:
+            log.error("%s was not saved: %s; edits up to %d wait in the journal", request.path, error, request.seq)
+            reply(unsaved(request, error))
+        except Exception as error:
+            log.exception("A save of %s met a defect", request.path)
+            reply(unsaved(request, SaveRefused(f"a defect: {error!r}")))
+
+    async def _saved(self, request: Save, draft: Draft | None) -> dict[str, Any]:
+        why = self.why_full()
+        if why is not None:
+            raise NotLocal(why)
+        sign = self._sign if request.is_trusted else None
+        written = await asyncio.get_running_loop().run_in_executor(
+            self._workers, self._service.save, request, draft, sign
+        )
+        model = await ensure_async(self._contents.get(request.path, content=False))
+        if draft is not None:
+            self._announce(request.path, model)
+        return answer(request, written, model)
+
+    def _announce(self, path: str, model: dict[str, Any]) -> None:
+        """Hooks and events, as after Jupyter's own save. The file is written: their failures do not undo that."""
+        try:
+            self._contents.run_post_save_hooks(model=model, os_path=str(self.locate(path)))
+            self._contents.emit(data={"action": "save", "path": path})
+        except Exception:
+            log.exception("%s is saved, but a post-save hook failed", path)
+
+    def _sign(self, content: bytes) -> None:
+        """Note that the notebook may be trusted, as Jupyter does for what a page of its own has saved."""
+        notary = self._contents.notary
+        try:
+            digest = HMAC(notary.secret, digestmod=notary.digestmod)
+            feed(content, digest.update)
+            notary.store.store_signature(digest.hexdigest(), notary.algorithm)
+        except (ValueError, OSError) as error:
+            # A lone surrogate has no bytes to be signed: Jupyter cannot either.
+            log.warning("A notebook could not be signed, its outputs will have to be trusted again: %s", error)
+
+
+def feed(content: bytes, update: Callable[[bytes], object]) -> None:
+    """Everything in a notebook's file in the order in which nbformat signs it, one cell at a time.
+
+    Raises ValueError when it is not a notebook of nbformat 4.
+    """
+    layout = read_layout(content)
+    if layout is None:
+        raise ValueError("not a notebook of nbformat 4")
+    rest = {**layout.rest, "metadata": {k: v for k, v in layout.rest["metadata"].items() if k != "signature"}}
+    for name in sorted([*rest, "cells"]):
+        update(name.encode())
+        if name != "cells":
+            _feed(rest[name], update)
+            continue
+        for span in layout.cells:
+            _feed(page_cell(json.loads(content[span.start : span.end])), update)
+
+
+def _feed(value: Any, update: Callable[[bytes], object]) -> None:
+    for piece in yield_everything(value):  # type: ignore[no-untyped-call]
+        update(piece)
+
+
+def answer(request: Save, written: Written, model: dict[str, Any]) -> dict[str, Any]:
+    """`wrote` of docs/reference/protocol.md."""
+    shrunk = written.shrunk
+    return {
+        "t": "wrote",
+        "wc": request.working_copy,
+        "id": request.id,
+        "seq": Seq(written.seq),
+        "hash": written.hash,
+        "size": written.size,
+        "changed": written.is_changed,
+        "shrunk": None if shrunk is None else {"version": shrunk.id, "note": shrunk.note},
+        "model": json.loads(json.dumps(model, default=json_default))
+        | {"hash": written.hash, "hash_algorithm": "sha256"},
+    }
