@@ -43,7 +43,7 @@ async def until(done: Callable[[], bool]) -> None:
 
 async def test_an_edit_is_acked_and_is_in_the_journal(new_tab: NewTab, service: Service) -> None:
     tab, copy = await new_tab(), new_copy()
-    assert await tab.open(copy, "n.ipynb") == {"t": "opened", "wc": copy, "acked": 0, "known": False}
+    assert await tab.open(copy, "n.ipynb") == {"t": "opened", "wc": copy, "acked": 0, "saved": 0, "known": False}
     assert await tab.edit(copy, 1, **whole("a = 1")) == {"t": "ack", "wc": copy, "seq": 1}
     content = service.draft(copy).notebook.content
     assert [cell["source"] for cell in content["cells"]] == ["a = 1"]

@@ -75,7 +75,7 @@ export class Leftovers {
     if (opened.t !== 'opened') {
       throw new Error(`unexpected answer ${opened.t}`);
     }
-    let acked = opened.acked;
+    let { acked } = opened;
     if (!opened.known) {
       const file = copy.base ?? copy.file ?? null;
       if (wasSent && (await this._api.fileHash(copy.path)) !== file) {
@@ -88,7 +88,7 @@ export class Leftovers {
         await this._ask(wc, rebaseOf(copy));
       }
     }
-    const left = await replay(outbox, copy, acked);
+    const left = await replay(outbox, copy, acked, opened.saved);
     if (left) {
       await this._line.upload(left.chunks);
       const answer = await this._ask(wc, left.edit);

@@ -30,14 +30,23 @@ export interface IReplay {
   chunks: IChunk[];
 }
 
-/** One edit with every part later than `acked`; null when there is none. Rejects when a chunk is missing. */
+/** How far the seq of repeated edits lies above all that their page has given: no edit of it may have the same. */
+const REPEAT_STEP = 1_000;
+
+/**
+ * One edit with every part that the server may lack; null when there is none. `acked`: the last edit that it has taken,
+ * `saved`: everything up to there is in the file. Rejects when a chunk is missing.
+ */
 export async function replay(
   outbox: Outbox,
   copy: ICopy,
-  acked: number
+  acked: number,
+  saved = 0
 ): Promise<IReplay | null> {
   const all = await outbox.parts(copy.wc);
-  const parts = all.filter(one => one.seq > acked);
+  // Not what was acked to nobody: an edit may have been refused, and that lost, before a later one was taken.
+  const start = Math.max(saved, Math.min(acked, copy.sentSeq ?? copy.savedSeq));
+  const parts = all.filter(one => one.seq > start);
   if (parts.length === 0) {
     return null;
   }
@@ -45,7 +54,10 @@ export async function replay(
     t: 'edit',
     wc: copy.wc,
     epoch: copy.epoch,
-    seq: copy.seq,
+    // At or below `acked` it would be acked, and not looked at.
+    seq: parts.some(one => one.seq <= acked)
+      ? Math.max(copy.seq, acked) + REPEAT_STEP
+      : copy.seq,
     at: copy.at
   };
   if (copy.base === null && acked <= 0) {

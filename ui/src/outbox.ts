@@ -25,7 +25,10 @@ export interface ICopy {
   seq: number;
   mode: 'full' | 'record';
   tab: string;
-  /** Last edit that the server has acked, as far as anybody noted it. */
+  /**
+   * Everything up to here was acked to the page that wrote it. May be less than the server's `acked`, which also
+   * covers an edit that it refused before it took a later one. Not there: nothing was ever acked.
+   */
   sentSeq?: number;
   /** How it was closed, when the server has not been told. */
   how: How | null;
@@ -84,7 +87,7 @@ export class Outbox {
 
   /** Write one edit's parts. Resolves to whether they are on the browser's disk. */
   write(write: IOutboxWrite): Promise<boolean> {
-    return this._change(async transaction => {
+    return this._change('strict', async transaction => {
       const { wc } = write.copy;
       const parts = transaction.objectStore('parts');
       const chunks = transaction.objectStore('chunks');
@@ -116,7 +119,7 @@ export class Outbox {
     if (seq >= last) {
       return this.forget(copy.wc);
     }
-    return this._change(async transaction => {
+    return this._change('strict', async transaction => {
       const parts = transaction.objectStore('parts');
       for (const part of await parts.getAll(cellRange(copy.wc, -1, Infinity))) {
         if (part.seq <= seq) {
@@ -130,16 +133,19 @@ export class Outbox {
 
   /** Remember how it was closed, for a server that is not there. */
   closed(copy: ICopy): Promise<boolean> {
-    return this._change(async transaction => {
+    return this._change('strict', async transaction => {
       if (await transaction.objectStore('copies').get(copy.wc)) {
         void transaction.objectStore('copies').put(copy);
       }
     });
   }
 
-  /** The server has everything up to `seq`; the file may not. */
+  /**
+   * The server has everything up to `seq`; the file may not. Not waited for until it is on the disk: should it be
+   * lost, edits are sent twice.
+   */
   sent(wc: string, seq: number): Promise<boolean> {
-    return this._change(async transaction => {
+    return this._change('relaxed', async transaction => {
       const copies = transaction.objectStore('copies');
       const copy = await copies.get(wc);
       if (copy && (copy.sentSeq ?? 0) < seq) {
@@ -150,7 +156,7 @@ export class Outbox {
 
   /** Drop a working copy, and the chunks that only it used. */
   forget(wc: string): Promise<boolean> {
-    return this._change(async transaction => {
+    return this._change('strict', async transaction => {
       void transaction.objectStore('copies').delete(wc);
       void transaction.objectStore('parts').delete(cellRange(wc, -1, Infinity));
       await this._sweep(transaction);
@@ -214,14 +220,18 @@ export class Outbox {
     }
   }
 
-  /** One transaction; whether it is on disk. A failure is told once and never hides behind a success. */
+  /**
+   * One transaction; whether it is done, and on disk when that is `strict`. A failure is told once and never hides
+   * behind a success.
+   */
   private async _change(
+    durability: 'strict' | 'relaxed',
     act: (transaction: Transaction) => Promise<void>
   ): Promise<boolean> {
     try {
       const db: IDBPDatabase<ISchema> = await this._db;
       const transaction = db.transaction(STORES, 'readwrite', {
-        durability: 'strict'
+        durability
       });
       try {
         await Promise.all([act(transaction), transaction.done]);

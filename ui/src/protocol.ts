@@ -143,7 +143,7 @@ export type ServerMessage =
       journal: boolean;
       problems: IProblem[];
     }
-  | { t: 'opened'; wc: string; acked: number; known: boolean }
+  | { t: 'opened'; wc: string; acked: number; saved: number; known: boolean }
   | { t: 'want'; id: number; hashes: string[] }
   | { t: 'stored'; hash: string }
   | { t: 'refused'; hash: string; error: string; message: string }

@@ -28,7 +28,7 @@ import { openingOf, rebaseOf, savedOf } from './workingcopy';
 /** The longest that a change waits for its edit. */
 export const FLUSH_MS = 100;
 const SIGNAL_MS = 100;
-/** Acks are noted in the outbox so long after they came. */
+/** Acks are noted in the outbox so long after they came, unless an edit that is written there takes them along. */
 const NOTE_MS = 1_000;
 /** How long after the announcement of a reload the content may be replaced. */
 const RELOAD_MS = 1_000;
@@ -360,6 +360,8 @@ export class Recorder implements IRecorder {
     this._dirtySince = null;
     this._flushedAt = Date.now();
     const { seq } = this;
+    window.clearTimeout(this._noteTimer);
+    this._noteTimer = 0;
     void this._outbox
       .write({ ...write, copy: this._copy(), isReset })
       .then(isKept => this._onWritten(isKept, seq));
@@ -446,6 +448,11 @@ export class Recorder implements IRecorder {
   }
 
   private _onAck(seq: number): void {
+    if (seq > this.seq) {
+      // Another tab took this one for dead and repeated its edits: those sent since were not looked at.
+      this._announce();
+      return;
+    }
     this._flights.ack(seq, Date.now());
     if (this._flights.size === 0) {
       this._refusals = 0;

@@ -42,6 +42,7 @@ const BLOCKING = new Set([
   'store_held',
   'store_unsuitable',
   'journal_off',
+  'server_part_broken',
   'internal'
 ]);
 
@@ -93,6 +94,8 @@ export function causeOf(problem: IProblem, trans: TranslationBundle): string {
       return trans.__(
         'its store is on a file system that cannot keep it safely'
       );
+    case 'server_part_broken':
+      return trans.__('the server part of Indelible could not be loaded');
     case 'journal_off':
       return trans.__('the journal is switched off');
     case 'outbox_unavailable':

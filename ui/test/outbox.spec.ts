@@ -53,7 +53,7 @@ async function bring(outbox: Outbox, server: ReferenceServer): Promise<void> {
         expect(server.take(rebaseOf(copy))).toMatchObject({ t: 'ack' });
       }
     }
-    const left = await replay(outbox, copy, acked);
+    const left = await replay(outbox, copy, acked, opened.saved);
     if (left) {
       left.chunks.forEach(one => server.store(one.hash, one.bytes));
       expect(server.take(left.edit)).toMatchObject({ t: 'ack' });
@@ -70,7 +70,10 @@ const happening = fc.constantFrom(
   'mark',
   'saved',
   'saved',
-  'cut'
+  'cut',
+  'stale_part',
+  'blob_unknown',
+  'disk_full'
 );
 
 describe('after a crash at any moment', () => {
@@ -113,8 +116,10 @@ describe('after a crash at any moment', () => {
                 if (save) {
                   recorder.saved(...save);
                 }
-              } else {
+              } else if (step.startsWith('pass')) {
                 await line.pass(step === 'pass' ? Infinity : 1);
+              } else {
+                line.faults.push(step);
               }
             }
             recorder.dispose();
@@ -141,6 +146,70 @@ describe('after a crash at any moment', () => {
     },
     300_000
   );
+});
+
+describe('what was acked to the page', () => {
+  /** Three edits of three cells, the first two of them acked. */
+  async function typed() {
+    const outbox = new Outbox(newId());
+    const recording = open(
+      new ReferenceServer(),
+      notebookOf([code('a'), code('b'), code('c')]),
+      { outbox }
+    );
+    const { line, model } = recording;
+    await line.pass();
+    for (const cell of [0, 1, 2]) {
+      model.cells[cell].setSource(`typed ${cell}`);
+      await vi.advanceTimersByTimeAsync(100);
+      if (cell < 2) {
+        await line.pass();
+      }
+    }
+    await line.reach();
+    await idle();
+    return { ...recording, outbox };
+  }
+
+  it('is noted with the next edit, by no write of its own while somebody types', async () => {
+    const sent = vi.spyOn(Outbox.prototype, 'sent');
+    const { line, outbox, model } = await typed();
+    const [copy] = await outbox.copies();
+    expect(copy).toMatchObject({ seq: 3, sentSeq: 2 });
+    for (let i = 0; i < 50; i++) {
+      model.cells[0].setSource(`more ${i}`);
+      await vi.advanceTimersByTimeAsync(100);
+      await line.pass();
+    }
+    await idle();
+    expect(sent).not.toHaveBeenCalled();
+    await vi.advanceTimersByTimeAsync(1_000);
+    await idle();
+    expect(sent).toHaveBeenCalledTimes(1);
+    const [later] = await outbox.copies();
+    expect(later.sentSeq).toBe(later.seq);
+  });
+
+  it('is not sent again', async () => {
+    const { outbox } = await typed();
+    const [copy] = await outbox.copies();
+    const left = await replay(outbox, copy, 2);
+    expect(left?.edit.cells?.map(one => one.key)).toEqual([2]);
+    expect(left?.edit.seq).toBe(3);
+    expect(await replay(outbox, { ...copy, sentSeq: 3 }, 3)).toBeNull();
+  });
+
+  it('is all that is not sent again, whatever else the server has acked', async () => {
+    const { outbox } = await typed();
+    const [copy] = await outbox.copies();
+    const one = await replay(outbox, { ...copy, sentSeq: 1 }, 3);
+    expect(one?.edit.cells?.map(({ key }) => key)).toEqual([1, 2]);
+    expect(one?.edit.seq).toBeGreaterThan(3);
+    const all = await replay(outbox, { ...copy, sentSeq: undefined }, 3);
+    expect(all?.edit.cells?.map(({ key }) => key)).toEqual([0, 1, 2]);
+    const saved = await replay(outbox, { ...copy, sentSeq: 0 }, 3, 2);
+    expect(saved?.edit.cells?.map(({ key }) => key)).toEqual([2]);
+  });
 });
 
 describe('an outbox that could not write for a while', () => {

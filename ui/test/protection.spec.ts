@@ -406,6 +406,92 @@ describe('what a tab has left', () => {
     expect(await copies(place)).toEqual([]);
   });
 
+  /** Three edits, of which the second was refused; the tab was gone before it heard of that. */
+  async function leftRefused(place: Place): Promise<string> {
+    const outbox = new Outbox(place.name);
+    const content = notebookOf([code('a'), code('b')]);
+    const recording = open(place.server, content, { outbox });
+    const { line, model, recorder } = recording;
+    await line.pass();
+    const type = async (cell: number, text: string) => {
+      model.cells[cell].setSource(text);
+      await vi.advanceTimersByTimeAsync(100);
+    };
+    await type(0, 'first');
+    await line.pass();
+    line.faults = ['blob_unknown'];
+    await type(1, 'refused');
+    await type(0, 'last');
+    await line.reach();
+    recorder.dispose();
+    await idle();
+    await outbox.close();
+    return recorder.wc;
+  }
+
+  const sources = (place: Place, wc: string) =>
+    (place.server.materialise(wc).cells as { source: string }[]).map(
+      one => one.source
+    );
+
+  it('is complete also when a refusal was never heard', async () => {
+    const place = new Place();
+    const wc = await leftRefused(place);
+    expect(sources(place, wc)).toEqual(['last', 'b']);
+    start(place);
+    await pass(100);
+    expect(sources(place, wc)).toEqual(['last', 'refused']);
+    expect(place.count('edit')).toBe(1);
+    place.socket.break();
+    await pass(1_000);
+    await pass();
+    expect(place.count('edit')).toBe(1);
+  });
+
+  it('is not put over what another tab that adopted it has written', async () => {
+    const place = new Place();
+    const wc = await leftRefused(place);
+    const { server } = place;
+    const base = [...server.files.keys()].at(-1)!;
+    const adopted = { wc, epoch: 2, path: 'a.ipynb', base, cells: 2 };
+    const take = server.take.bind(server);
+    vi.spyOn(server, 'take').mockImplementation(message => {
+      const answer = take(message);
+      if (message.t === 'open' && message.wc === wc) {
+        // Between our question and our edit.
+        take({ t: 'open', ...adopted, seq: 3, mode: 'full' });
+        const cells = [{ key: 1, source: 'of the other tab' }];
+        take({ t: 'edit', wc, epoch: 2, seq: 4, at: 0, cells });
+      }
+      return answer;
+    });
+    start(place);
+    await pass(100);
+    expect(sources(place, wc)).toEqual(['last', 'of the other tab']);
+    const others = [...server.copies.keys()].filter(one => one !== wc);
+    expect(others).toHaveLength(1);
+    expect(sources(place, others[0])).toEqual(['last', 'refused']);
+  });
+
+  it('is not sent again when the file holds it', async () => {
+    const place = new Place();
+    const outbox = new Outbox(place.name);
+    const content = notebookOf([code('a')]);
+    const { line, model, recorder } = open(place.server, content, { outbox });
+    await line.pass();
+    model.cells[0].setSource('saved');
+    await vi.advanceTimersByTimeAsync(100);
+    recorder.saved(recorder.mark(), place.server.write(contentOf(model)));
+    await line.reach();
+    recorder.dispose();
+    await idle();
+    await outbox.close();
+    start(place);
+    await pass(100);
+    expect(place.count('open')).toBe(1);
+    expect(place.count('edit')).toBe(0);
+  });
+
   it('is not waited for longer than asked', async () => {
     const place = new Place();
     await left(place);

@@ -221,6 +221,21 @@ describe('an edit', () => {
     await expectSame(recording);
   });
 
+  it('counts also when another tab took this one for dead and repeated the edits', async () => {
+    const recording = open(new ReferenceServer(), notebookOf([code('a')]));
+    const { line, model, recorder } = recording;
+    model.cells[0].setSource('before');
+    await settled(recording);
+    const { wc } = recorder;
+    const seq = recorder.seq + 1_000;
+    const cells = [{ key: 0, source: 'before' }];
+    line.server.take({ t: 'edit', wc, epoch: 1, seq, at: 0, cells });
+    model.cells[0].setSource('after');
+    await settled(recording);
+    const stored = line.server.materialise(wc);
+    expect(brief(stored)).toEqual(brief(contentOf(model)));
+  });
+
   it('that was made before the server answered goes when it has', async () => {
     const recording = lines();
     await type(recording, 0, 'early');

@@ -48,6 +48,7 @@ interface IStoredCell {
 interface IWorkingCopy {
   /** Something of it is on disk. One that was only opened is not known later. */
   isKept: boolean;
+  savedSeq: number;
   epoch: number;
   base: string | null;
   baseOrder: number[];
@@ -149,8 +150,7 @@ export class ReferenceServer {
       case 'open':
         return this._open(message);
       case 'edit':
-        this._edit(message);
-        return { t: 'ack', wc: message.wc, seq: message.seq };
+        return { t: 'ack', wc: message.wc, seq: this._edit(message) };
       case 'saved':
         this._saved(message);
         return { t: 'ack', wc: message.wc, seq: message.seq, saved: true };
@@ -173,6 +173,7 @@ export class ReferenceServer {
       const cells = message.base === null ? 0 : message.cells;
       this.copies.set(wc, {
         isKept: false,
+        savedSeq: 0,
         epoch: message.epoch,
         base: message.base,
         baseOrder: Array.from({ length: cells }, (_, index) => index),
@@ -181,18 +182,20 @@ export class ReferenceServer {
         stamps: new Map()
       });
     }
-    const acked = known && found ? found.seq : 0;
-    return { t: 'opened', wc, acked, known };
+    const { seq: acked, savedSeq: saved } =
+      known && found ? found : { seq: 0, savedSeq: 0 };
+    return { t: 'opened', wc, acked, saved, known };
   }
 
-  private _edit(edit: IEdit): void {
+  /** The last edit that it has. */
+  private _edit(edit: IEdit): number {
     const missing = [...chunksOf(edit)].filter(hash => !this.chunks.has(hash));
     if (missing.length > 0) {
       throw new Refusal('blob_unknown', { hashes: missing });
     }
     const found = this._current(edit.wc, edit.epoch);
     if (edit.seq <= found.seq) {
-      return;
+      return found.seq;
     }
     // On a copy: what is refused changes nothing.
     const copy = duplicate(found);
@@ -236,6 +239,7 @@ export class ReferenceServer {
     copy.seq = edit.seq;
     copy.epoch = edit.epoch;
     this.copies.set(edit.wc, copy);
+    return copy.seq;
   }
 
   private _change(copy: IWorkingCopy, change: ICellChange, seq: number): void {
@@ -393,6 +397,7 @@ export class ReferenceServer {
     }
     copy.isKept = true;
     copy.seq = Math.max(copy.seq, saved.seq);
+    copy.savedSeq = Math.max(copy.savedSeq, saved.seq);
     copy.epoch = saved.epoch;
   }
 

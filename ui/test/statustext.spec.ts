@@ -111,6 +111,12 @@ describe('the protection', () => {
       'Not protected, because the server part of Indelible is missing or broken'
     ],
     [
+      'a server part that says why it is broken',
+      { link: 'missing', problems: [problem('server_part_broken')] },
+      'bad',
+      'Not protected, because the server part of Indelible could not be loaded'
+    ],
+    [
       'journal off',
       { link: 'off' },
       'bad',

@@ -38,20 +38,24 @@ def teach_notebook_shim() -> bool:
 def interval_ms(own: int, is_own_set: bool, config: Config) -> int:
     """Our own setting where it is set, else NotebookApp's, else the default. A bad value is said and left out."""
     if is_own_set:
-        return own
+        return _understood("Indelible", own)
     value: Any = config.get("NotebookApp", {}).get(NAME)
-    if value is None:
-        return own
+    return own if value is None else _understood("NotebookApp", value)
+
+
+def _understood(section: str, value: Any) -> int:
     try:
         number = int(str(value))
     except ValueError:
         number = -1
-    if number < 0:
-        log.error(
-            "c.NotebookApp.autosave_interval = %r is not understood, %d ms are used. "
-            "Write a whole number of milliseconds, for example c.NotebookApp.autosave_interval = 60000",
-            value,
-            own,
-        )
-        return own
-    return number
+    if number >= 0:
+        return number
+    log.error(
+        "c.%s.autosave_interval = %r is not understood, %d ms are used. "
+        "Write a whole number of milliseconds, for example c.%s.autosave_interval = 60000, or 0 for none",
+        section,
+        value,
+        AUTOSAVE_INTERVAL_MS,
+        section,
+    )
+    return AUTOSAVE_INTERVAL_MS

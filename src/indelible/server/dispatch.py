@@ -71,8 +71,8 @@ class Desk:
         elif isinstance(message, Opening):
             known = service.open(message, self._reply)
             self._open.add(message.working_copy)
-            answer = {"acked": known.seq if known else 0, "known": known is not None}
-            self._reply({"t": "opened", "wc": message.working_copy} | answer)
+            answer = {"acked": known.seq if known else 0, "saved": known.saved_seq if known else 0}
+            self._reply({"t": "opened", "wc": message.working_copy, "known": known is not None} | answer)
         elif isinstance(message, Have):
             lacking = service.lacking(message.hashes)
             self._reply({"t": "want", "id": message.id, "hashes": [blob.hex() for blob in lacking]})

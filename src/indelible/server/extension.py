@@ -11,13 +11,13 @@ from jupyter_core.paths import jupyter_data_dir
 from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.services.contents.filemanager import FileContentsManager
 from tornado import ioloop
-from traitlets import Bool, Int, TraitError, Unicode, validate
+from traitlets import Bool, Int, Unicode
 from traitlets.config import Config
 
 from ..config import AUTOSAVE_INTERVAL_MS, Settings
 from ..errors import IndelibleError
 from ..service import Service
-from . import rest
+from . import fallback, rest
 from .autosave import HELP, NAME, interval_ms
 from .feed import FeedHandler
 from .saving import Saves
@@ -46,16 +46,22 @@ class Indelible(ExtensionApp):
         "", help="Folder on a local disk, used when `store_path` is on a network file system."
     ).tag(config=True)
 
-    @validate("autosave_interval")
-    def _not_negative(self, proposal: Any) -> int:
-        if proposal["value"] < 0:
-            raise TraitError(
-                f"c.Indelible.autosave_interval = {proposal['value']}: "
-                "write milliseconds, for example 60000, or 0 for none"
-            )
-        return int(proposal["value"])
+    service: Service
+    _failure: Exception | None = None
+    # There while the service runs.
+    _ticking: ioloop.PeriodicCallback | None = None
 
     def initialize_settings(self) -> None:
+        # What is raised here would switch the extension off, and no page would ever be told why.
+        try:
+            self._begin()
+        except Exception as error:  # noqa: BLE001  Logged with its traceback, and told to every page.
+            self._failure = error
+            assert self.serverapp is not None
+            fallback.say(self.serverapp.log, error)
+            self._close_service()
+
+    def _begin(self) -> None:
         assert self.serverapp is not None
         self._join_the_log()
         # Extensions that were linked after this one may have brought configuration files of their own: what a
@@ -71,16 +77,20 @@ class Indelible(ExtensionApp):
         self.saves = Saves(contents, self.service)
         self.service.start()
         self.settings["indelible_service"] = self.service
-        self._ticking = ioloop.PeriodicCallback(self._tick, TICK_S * 1000)
-        self._ticking.start()
         assert self.serverapp.event_logger is not None
         self.serverapp.event_logger.add_listener(schema_id=EVENTS, listener=self._on_contents_event)
+        self._ticking = ioloop.PeriodicCallback(self._tick, TICK_S * 1000)
+        self._ticking.start()
 
     def initialize_handlers(self) -> None:
+        assert self.serverapp is not None
+        if self._failure is not None:
+            self.handlers.append(fallback.route(self._failure, self.serverapp.config))
+            return
         known = {"service": self.service, "saves": self.saves}
         self.handlers.extend(
             [
-                (r"/indelible/api/hello", rest.HelloHandler, known),
+                (fallback.HELLO, rest.HelloHandler, known),
                 (r"/indelible/api/feed", FeedHandler, known),
                 (r"/indelible/api/open", rest.OpenHandler, known),
                 (r"/indelible/api/edits", rest.EditsHandler, known),
@@ -93,10 +103,18 @@ class Indelible(ExtensionApp):
 
     async def stop_extension(self) -> None:
         """Flush and close; what tabs send after this waits in their outboxes."""
-        if hasattr(self, "service"):
+        if self._ticking is not None:
             self._ticking.stop()
             await self.saves.close()
             await asyncio.get_running_loop().run_in_executor(None, self.service.close)
+
+    def _close_service(self) -> None:
+        """Let go of the store, which nobody could reach through this server."""
+        try:
+            if hasattr(self, "service"):
+                self.service.close()
+        except Exception:
+            self.log.exception("Indelible's store could not be closed")
 
     def _join_the_log(self) -> None:
         """What the core logs comes out where Jupyter's own messages do."""
