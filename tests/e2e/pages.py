@@ -135,11 +135,14 @@ class OpenNotebook:
         )
 
     def save(self) -> None:
-        """Ctrl+S; returns when Jupyter has written the file."""
+        """Ctrl+S; returns when Jupyter says that the file is written."""
         self.page.keyboard.press("Escape")
-        with self.page.expect_response(lambda one: one.request.method == "PUT" and one.ok, timeout=30_000):
-            self.page.keyboard.press("Control+s")
-        wait_until(lambda: not self.is_dirty(), "the save")
+        self.js(
+            "window.saveEnded = new Promise(done => panel.context.saveState.connect(function end(_, state) {"
+            " if (state !== 'started') { panel.context.saveState.disconnect(end); done(state); } }));"
+        )
+        self.page.keyboard.press("Control+s")
+        assert self.page.evaluate("window.saveEnded") == "completed"
 
     def reload(self) -> OpenNotebook:
         """F5."""

@@ -1,5 +1,6 @@
 /** One cell of a working copy: which of its parts are dirty, and what the server has of its long texts. */
-import type { JSONObject, JSONValue } from '@lumino/coreutils';
+import type { ICell } from '@jupyterlab/nbformat';
+import { JSONExt, type JSONObject, type JSONValue } from '@lumino/coreutils';
 
 import type { IChunk } from './chunker';
 import type { ICellChange, IHead, IValue, IValuePatch } from './protocol';
@@ -102,15 +103,34 @@ export class CellTrack {
     return this.ycell.get('cell_type') === 'code';
   }
 
+  /**
+   * Compare with what was read: what JupyterLab has made otherwise of it (an id that it gave, metadata that it
+   * derived) is no edit, but goes along with one, so that the file holds what the page holds.
+   */
+  compareTo(read: ICell, hasIds: boolean): void {
+    const { id, ...head } = this._head();
+    const { trusted: _, ...metadata } = read.metadata as JSONObject;
+    if (!JSONExt.deepEqual(this._metadata(), metadata)) {
+      this.dirty.add(METADATA);
+    }
+    const isHead =
+      head.cell_type === read.cell_type &&
+      (!hasIds || id === (read.id ?? null));
+    if (!isHead) {
+      this.dirty.add(HEAD);
+    }
+  }
+
   /** What a save's digest says of it (docs/reference/protocol.md, "Saving"). */
   line(hasIds: boolean): string {
     const { ycell } = this;
     const source = ycell.get('source') as IYText | string | undefined;
     const id = hasIds ? ((ycell.get('id') as string | undefined) ?? '') : '';
-    const count = this.isCode ? (ycell.get('execution_count') ?? '') : '';
+    const count = this._head().execution_count ?? '';
     const outputs = this.isCode ? (this._youtputs?.length ?? 0) : 0;
     const length = source?.length ?? 0;
-    return `${id}|${String(ycell.get('cell_type'))}|${length}|${outputs}|${String(count)}`;
+    const type = String(ycell.get('cell_type'));
+    return `${id}|${type}|${length}|${outputs}|${count}`;
   }
 
   /** Send everything. */

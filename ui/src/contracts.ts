@@ -3,6 +3,7 @@
  * outbox.ts, api.ts) implements these; the visible half (provider, autosave, status, recovery) uses them.
  */
 import type { DocumentRegistry } from '@jupyterlab/docregistry';
+import type { ICell } from '@jupyterlab/nbformat';
 import type { INotebookModel } from '@jupyterlab/notebook';
 import type { IDisposable } from '@lumino/disposable';
 import type { ISignal } from '@lumino/signaling';
@@ -76,7 +77,7 @@ export interface IRecorder extends IDisposable {
    */
   save(file: string | null, creates?: boolean): Promise<IWrote>;
   /** The content is about to be replaced by the file's (revert, reload): a new base, not an edit. */
-  reloading(base: string | null, cells: number): void;
+  reloading(base: string | null, cells: number, read?: readonly ICell[]): void;
 }
 
 export interface IAttachOptions {
@@ -87,6 +88,8 @@ export interface IAttachOptions {
   base: string | null;
   /** Number of cells in that content (the page may add an empty one). */
   cells: number;
+  /** The cells of the content that was loaded, for what the page makes otherwise of them. */
+  read?: readonly ICell[];
   /** The draft that was loaded instead of the file, already adopted by this tab. */
   draft?: IDraft;
 }

@@ -3,6 +3,7 @@ import type { ISettingRegistry } from '@jupyterlab/settingregistry';
 
 import type { IAutosaveOptions } from './autosave';
 import type { IProtection } from './contracts';
+import { loadSettings } from './settings';
 
 export class AutosaveEvents implements IAutosaveOptions {
   get saveOnBlur(): boolean {
@@ -23,13 +24,15 @@ export class AutosaveEvents implements IAutosaveOptions {
     id: string
   ): void {
     this._protection = protection;
-    registry?.load(id).then(
-      settings => {
-        this._settings = settings;
-      },
-      reason =>
-        console.warn('Indelible: its settings could not be read', reason)
-    );
+    if (registry) {
+      loadSettings(registry, id).then(
+        settings => {
+          this._settings = settings;
+        },
+        reason =>
+          console.warn('Indelible: its settings could not be read', reason)
+      );
+    }
   }
 
   private _choose(name: string, server: boolean | undefined): boolean {

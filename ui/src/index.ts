@@ -24,6 +24,7 @@ import { registerProvider, standBeforeProvider } from './registerprovider';
 import { Recovery } from './recovery';
 import { addIndicator } from './addindicator';
 import { quietConnectionLost } from './connectionlost';
+import { loadSettings } from './settings';
 import { startProtection } from './startprotection';
 import { silenceStockAutosave } from './stockautosave';
 import { IIndelible } from './tokens';
@@ -100,10 +101,12 @@ const autosave: JupyterFrontEndPlugin<void> = {
     protection.changed.connect(() => {
       interval.setServer(protection.hello?.autosave_interval_ms ?? null);
     });
-    settings?.load(DOCMANAGER).then(
-      loaded => interval.setSettings(loaded),
-      () => undefined // No document manager settings: the server's default holds.
-    );
+    if (settings) {
+      loadSettings(settings, DOCMANAGER).then(
+        loaded => interval.setSettings(loaded),
+        () => undefined // No document manager settings: the server's default holds.
+      );
+    }
     if (mode === 'full') {
       silenceStockAutosave(context => notebooks.has(context));
       notebooks.added.connect((_, open) => {

@@ -1,4 +1,5 @@
 /** A notebook's content as the recorder follows it: which cells and parts changed, and those changes as protocol. */
+import type { ICell } from '@jupyterlab/nbformat';
 import type { JSONValue } from '@lumino/coreutils';
 
 import { CellTrack, type IBuilt } from './celltrack';
@@ -66,6 +67,16 @@ export class NotebookTrack {
     this._isOrderDirty = ycells.length !== base?.length;
     // So does what JupyterLab makes of an older format when it reads it.
     this._meta.isDirty = base === null || this._meta.isOldFormat;
+  }
+
+  /** `read`: the cells as they were read; see CellTrack.compareTo. */
+  compareTo(read: readonly ICell[]): void {
+    const hasIds = this._meta.hasCellIds;
+    this._present.forEach((track, index) => {
+      if (read[index] && track.dirty.size === 0) {
+        track.compareTo(read[index], hasIds);
+      }
+    });
   }
 
   /** Take the events of one transaction. Returns whether they are an edit. `isAhead`: there were edits before. */

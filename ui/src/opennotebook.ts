@@ -3,6 +3,7 @@
  * save has put into the file, and how the notebook was closed. Loading itself is the provider's.
  */
 import type { DocumentRegistry } from '@jupyterlab/docregistry';
+import type { ICell } from '@jupyterlab/nbformat';
 import type { INotebookModel, NotebookPanel } from '@jupyterlab/notebook';
 import type { Contents } from '@jupyterlab/services';
 import type { IDisposable } from '@lumino/disposable';
@@ -41,6 +42,11 @@ export interface ILoaded {
 export function cellCount(model: Contents.IModel): number {
   const content = model.content as { cells?: unknown[] } | null;
   return Array.isArray(content?.cells) ? content.cells.length : 0;
+}
+
+function cellsOf(model: { content?: unknown } | null): readonly ICell[] {
+  const content = model?.content as { cells?: ICell[] } | null | undefined;
+  return Array.isArray(content?.cells) ? content.cells : [];
 }
 
 export class OpenNotebook implements IDisposable {
@@ -125,7 +131,8 @@ export class OpenNotebook implements IDisposable {
 
   /** A later read: the content that is about to replace ours is the file's. */
   reloading(model: Contents.IModel): void {
-    this._recorder?.reloading(model.hash ?? null, cellCount(model));
+    const { hash } = model;
+    this._recorder?.reloading(hash ?? null, cellCount(model), cellsOf(model));
   }
 
   /** Save, as the timer does. Never rejects; the outcome is in `lastSave`. */
@@ -278,7 +285,8 @@ export class OpenNotebook implements IDisposable {
     this._attach(
       file?.hash ?? null,
       file ? cellCount(file) : this.context.model.cells.length,
-      draft
+      draft,
+      cellsOf(draft ?? file)
     );
     if (draft) {
       this.context.model.dirty = true;
@@ -288,7 +296,8 @@ export class OpenNotebook implements IDisposable {
   private _attach(
     base: string | null,
     cells: number,
-    draft: IDraft | null = null
+    draft: IDraft | null = null,
+    read: readonly ICell[] = []
   ): void {
     const { context, mode } = this;
     this._recorder = this._protection.attach({
@@ -296,6 +305,7 @@ export class OpenNotebook implements IDisposable {
       mode,
       base: mode === 'full' ? base : null,
       cells,
+      read,
       ...(draft ? { draft } : {})
     });
     this._changed.emit();

@@ -3,6 +3,7 @@
  * which goes to the outbox and to the server. Implements IRecorder of contracts.ts; what changed is notebooktrack.ts'.
  */
 import type { DocumentRegistry } from '@jupyterlab/docregistry';
+import type { ICell } from '@jupyterlab/nbformat';
 import type { INotebookModel } from '@jupyterlab/notebook';
 import type { ISignal } from '@lumino/signaling';
 import { Signal } from '@lumino/signaling';
@@ -70,9 +71,9 @@ export class Recorder implements IRecorder {
       };
     };
     this._doc = { cells: ydoc.getArray('cells'), meta: ydoc.getMap('meta') };
-    const { base, cells, draft } = options.attach;
+    const { base, cells, read, draft } = options.attach;
     if (draft) {
-      this._begin(draft.base, cells, draft.keys);
+      this._begin(draft.base, cells, read, draft.keys);
       this._wc = draft.wc;
       this._epoch = draft.epoch;
       this._flights.seq = this._flights.acked = draft.seq;
@@ -80,7 +81,7 @@ export class Recorder implements IRecorder {
       this._inFile = -1;
       this._isFromDraft = true;
     } else {
-      this._begin(base, cells);
+      this._begin(base, cells, read);
     }
     this._file = base ?? this._file;
     this._doc.cells.observeDeep(this._onCells);
@@ -187,12 +188,12 @@ export class Recorder implements IRecorder {
     );
   }
 
-  reloading(base: string | null, cells: number): void {
+  reloading(base: string | null, cells: number, read?: readonly ICell[]): void {
     this.flush();
     window.clearTimeout(this._reload?.timer);
     // The content is replaced in the microtasks that follow the read; of an empty one nothing may be seen.
     const timer = window.setTimeout(() => this._reloaded(), RELOAD_MS);
-    this._reload = { base, cells, timer };
+    this._reload = { base, cells, read, timer };
   }
 
   /** Put what is dirty into an edit, if anything is. */
@@ -335,7 +336,7 @@ export class Recorder implements IRecorder {
       this._wc = newId();
       this._epoch = 1;
       this._points = new WeakSet();
-      this._begin(reload.base, reload.cells);
+      this._begin(reload.base, reload.cells, reload.read);
       this._announce();
       this._tell();
     }
@@ -559,6 +560,7 @@ export class Recorder implements IRecorder {
   private _begin(
     base: string | null,
     cells: number,
+    read?: readonly ICell[],
     draftKeys?: readonly number[]
   ): void {
     const { contentsModel } = this.context;
@@ -579,6 +581,9 @@ export class Recorder implements IRecorder {
       draftKeys === undefined,
       base === null && !draftKeys ? 0 : nextKey
     );
+    if (read) {
+      this._notebook.compareTo(read);
+    }
   }
 
   /** Say which notebook this is; edits follow when the server has answered. */
@@ -663,6 +668,7 @@ export class Recorder implements IRecorder {
   private _reload: {
     base: string | null;
     cells: number;
+    read: readonly ICell[] | undefined;
     timer: number;
   } | null = null;
   private _noteTimer = 0;

@@ -164,5 +164,6 @@ def mark_of(cell: Any) -> CellMark:
         cell_type=cell["cell_type"],
         source_length=utf16_length(text),
         outputs=len(outputs) if is_code else 0,
-        execution_count=count if is_code and isinstance(count, int) and not isinstance(count, bool) else None,
+        # A page shows 0 as not run.
+        execution_count=count if is_code and type(count) is int and count > 0 else None,
     )
