@@ -111,6 +111,12 @@ class FileGone(IndelibleError):
     code = "file_gone"
 
 
+class NotANotebook(IndelibleError):
+    """The file on disk is no notebook."""
+
+    code = "not_a_notebook"
+
+
 class FileChanged(IndelibleError):
     """Somebody else has written the file since it was read."""
 

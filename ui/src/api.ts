@@ -1,13 +1,15 @@
 /** All requests of Indelible's page: the only network access besides feed.ts, which it opens. */
 import { URLExt } from '@jupyterlab/coreutils';
+import type { INotebookContent } from '@jupyterlab/nbformat';
 import { ServerConnection } from '@jupyterlab/services';
 
-import type { IApi } from './contracts';
+import type { IApi, IMergeRequest } from './contracts';
 import type {
   ClientMessage,
   IDraft,
   IDraftSummary,
   IHello,
+  IMergeAnswer,
   IOpening
 } from './protocol';
 
@@ -52,6 +54,15 @@ export class Api implements IApi {
 
   async discard(wc: string): Promise<void> {
     await this._request<object>(`drafts/${wc}/discard`, {});
+  }
+
+  merge(request: IMergeRequest): Promise<IMergeAnswer> {
+    return this._request<IMergeAnswer>('merge', request);
+  }
+
+  version(path: string, id: number): Promise<INotebookContent> {
+    const query = `?path=${encodeURIComponent(path)}`;
+    return this._request<INotebookContent>(`versions/${id}${query}`);
   }
 
   /** The file's SHA-256 now; null when there is no such file, or no hash. */

@@ -8,8 +8,12 @@ import type { IDisposable } from '@lumino/disposable';
 
 import type { IProtection } from './contracts';
 import type { AutosaveInterval } from './interval';
-import type { OpenNotebook } from './opennotebook';
+import type { ISaveResult, OpenNotebook } from './opennotebook';
 import { isAway } from './statustext';
+
+/** How long after a failed save it is tried again, doubling. */
+const FIRST_RETRY_MS = 5_000;
+const LAST_RETRY_MS = 60_000;
 
 export interface IAutosaveOptions {
   saveOnBlur: boolean;
@@ -25,6 +29,7 @@ export class Autosave implements IDisposable {
     this._startedAt = Date.now();
     this._interval.changed.connect(this._restart, this);
     this._protection.changed.connect(this._onLink, this);
+    this._open.changed.connect(this._onSaved, this);
     NotebookActions.executed.connect(this._onExecuted, this);
     document.addEventListener('focusout', this._onFocusOut);
     document.addEventListener('visibilitychange', this._onVisibility);
@@ -45,6 +50,8 @@ export class Autosave implements IDisposable {
     window.clearTimeout(this._timer);
     this._interval.changed.disconnect(this._restart, this);
     this._protection.changed.disconnect(this._onLink, this);
+    this._open.changed.disconnect(this._onSaved, this);
+    window.clearTimeout(this._retryTimer);
     this._open.context.disposed.disconnect(this.dispose, this);
     NotebookActions.executed.disconnect(this._onExecuted, this);
     document.removeEventListener('focusout', this._onFocusOut);
@@ -60,7 +67,14 @@ export class Autosave implements IDisposable {
       context.isReady &&
       context.contentsModel?.writable &&
       !context.model.collaborative;
-    if (this._isDisposed || !isWritable || !this._open.isAhead) {
+    // The user is asked, or has been: nobody is to be nagged.
+    const waitsForUser = this._open.conflict !== null;
+    if (
+      this._isDisposed ||
+      !isWritable ||
+      !this._open.isAhead ||
+      waitsForUser
+    ) {
       this._isDue = false;
       return;
     }
@@ -106,6 +120,22 @@ export class Autosave implements IDisposable {
       this._schedule();
       this.save();
     }, wait);
+  }
+
+  /** A save that failed is tried again, whoever asked for it, until it succeeds. */
+  private _onSaved(): void {
+    const { lastSave } = this._open;
+    if (lastSave === this._lastSave) {
+      return;
+    }
+    this._lastSave = lastSave;
+    window.clearTimeout(this._retryTimer);
+    if (!lastSave?.failure) {
+      this._retryMs = FIRST_RETRY_MS;
+      return;
+    }
+    this._retryTimer = window.setTimeout(() => this.save(), this._retryMs);
+    this._retryMs = Math.min(2 * this._retryMs, LAST_RETRY_MS);
   }
 
   private _onLink(): void {
@@ -163,7 +193,10 @@ export class Autosave implements IDisposable {
   /** A save was not possible when its time had come. */
   private _isDue = false;
   private _open: OpenNotebook;
+  private _lastSave: ISaveResult | null = null;
   private _protection: IProtection;
+  private _retryMs = FIRST_RETRY_MS;
+  private _retryTimer = 0;
   private _startedAt: number;
   private _timer = 0;
 }

@@ -3,15 +3,17 @@
  * outbox.ts, api.ts) implements these; the visible half (provider, autosave, status, recovery) uses them.
  */
 import type { DocumentRegistry } from '@jupyterlab/docregistry';
-import type { ICell } from '@jupyterlab/nbformat';
+import type { ICell, INotebookContent } from '@jupyterlab/nbformat';
 import type { INotebookModel } from '@jupyterlab/notebook';
 import type { IDisposable } from '@lumino/disposable';
 import type { ISignal } from '@lumino/signaling';
 import type { IWrote } from './filesave';
+import type { IMergeResult } from './mergefile';
 import type {
   How,
   IDraft,
   IHello,
+  IMergeAnswer,
   IOpening,
   IProblem,
   IDraftSummary
@@ -25,6 +27,18 @@ export interface IApi {
   draft(wc: string): Promise<IDraft>;
   drafts(path?: string): Promise<IDraftSummary[]>;
   discard(wc: string): Promise<void>;
+  /** Merge the file, which is not `file` any more, with edit `seq` of a working copy. */
+  merge(request: IMergeRequest): Promise<IMergeAnswer>;
+  /** The content of a kept state. */
+  version(path: string, id: number): Promise<INotebookContent>;
+}
+
+export interface IMergeRequest {
+  wc: string;
+  epoch: number;
+  seq: number;
+  path: string;
+  file: string | null;
 }
 
 /** How the page stands with the server. */
@@ -63,6 +77,8 @@ export interface IRecorder extends IDisposable {
   /** ms since the epoch; null when nothing is unacked. */
   readonly oldestUnackedAt: number | null;
   readonly lastAckAt: number | null;
+  /** The server has seen that the file holds something else now; its SHA-256. */
+  readonly fileSeen: ISignal<IRecorder, string>;
   /** Emitted (at most every 100 ms) when any of the above changed. */
   readonly changed: ISignal<IRecorder, void>;
   /** Put everything dirty into an edit now; call it in the task in which the content is serialised. */
@@ -76,6 +92,11 @@ export interface IRecorder extends IDisposable {
    * with SaveFailure; `saved` is to be called after it resolves.
    */
   save(file: string | null, creates?: boolean): Promise<IWrote>;
+  /** Put everything into an edit now, so that the journal will hold what the page shows; the number of the last. */
+  settle(): number;
+  readonly epoch: number;
+  /** The file's content (SHA-256) was brought in by ordinary edits: it is the base now. */
+  rebase(hash: string, merged: IMergeResult): void;
   /** The content is about to be replaced by the file's (revert, reload): a new base, not an edit. */
   reloading(base: string | null, cells: number, read?: readonly ICell[]): void;
 }

@@ -41,6 +41,10 @@ class NoRecorder implements IRecorder {
     return this._changed;
   }
 
+  get fileSeen(): ISignal<IRecorder, string> {
+    return this._fileSeen;
+  }
+
   mark(): ISavePoint {
     return { seq: 0, keys: [] };
   }
@@ -53,6 +57,16 @@ class NoRecorder implements IRecorder {
     return Promise.reject(new SaveFailure('offline', 'nothing is recorded'));
   }
 
+  readonly epoch = 1;
+
+  settle(): number {
+    return 0;
+  }
+
+  rebase(): void {
+    // Nothing was recorded.
+  }
+
   reloading(): void {
     // Nothing was recorded.
   }
@@ -63,6 +77,7 @@ class NoRecorder implements IRecorder {
   }
 
   private _changed = new Signal<IRecorder, void>(this);
+  private _fileSeen = new Signal<IRecorder, string>(this);
   private _isDisposed = false;
 }
 
@@ -96,6 +111,8 @@ export class NoProtection implements IProtection {
       open: refuse,
       draft: refuse,
       drafts: refuse,
+      merge: refuse,
+      version: refuse,
       discard: refuse
     };
   }

@@ -5,6 +5,7 @@ import type { JSONValue } from '@lumino/coreutils';
 import { CellTrack, type IBuilt } from './celltrack';
 import type { IChunk } from './chunker';
 import { textDigest } from './hash';
+import type { IMergeResult } from './mergefile';
 import { MetaTrack } from './metatrack';
 import type { IOutboxWrite, IPart } from './outbox';
 import type { ICellChange, IValue, Runs } from './protocol';
@@ -171,6 +172,26 @@ export class NotebookTrack {
     const hasIds = this._meta.hasCellIds;
     const lines = this._present.map(track => track.line(hasIds) + '\n');
     return textDigest(lines.join(''));
+  }
+
+  /** Keys for the cells of a file: of those that are here (by index) theirs, of the others new ones. */
+  keysOfFile(cells: readonly (number | null)[]): number[] {
+    const keys = this.keys;
+    return cells.map(index => (index === null ? this._nextKey++ : keys[index]));
+  }
+
+  /** Mark whole what is not as in the file, whose cells have these keys. Returns whether there is any. */
+  markForBase(merged: IMergeResult, fileKeys: readonly number[]): boolean {
+    const { differing, isMetaTheirs } = merged;
+    const present = this._present;
+    differing.forEach(index => present[index].markAll());
+    const keys = this.keys;
+    const isSameOrder =
+      keys.length === fileKeys.length &&
+      keys.every((key, index) => key === fileKeys[index]);
+    this._isOrderDirty ||= !isSameOrder;
+    this._meta.isDirty ||= !isMetaTheirs;
+    return this.hasUnsent;
   }
 
   /** The file holds everything up to `seq`, and is the base now. */

@@ -11,7 +11,9 @@ import type { ISignal } from '@lumino/signaling';
 import { Signal } from '@lumino/signaling';
 
 import type { IProtection, IRecorder, ISavePoint } from './contracts';
+import type { FileChanges } from './filechanges';
 import { SaveFailure, type IWrote } from './filesave';
+import type { IMergeResult } from './mergefile';
 import type { How, IDraft, IDraftSummary } from './protocol';
 import { queueSaves } from './savequeue';
 
@@ -73,6 +75,10 @@ export class OpenNotebook implements IDisposable {
 
   /** Content of a PUT that got no answer: it may be in the file or not. */
   attempted: unknown = null;
+
+  /** What is done when somebody else writes the file. */
+  changes: Pick<FileChanges, 'fileChanged' | 'fileGone' | 'merge'> | null =
+    null;
 
   /** The views of this notebook. */
   readonly panels: NotebookPanel[] = [];
@@ -189,8 +195,24 @@ export class OpenNotebook implements IDisposable {
 
   /** SHA-256 of what this page takes the file to hold; null when it does not know. */
   get fileHash(): string | null {
-    return this.context.contentsModel?.hash ?? null;
+    return this._mergedFile ?? this.context.contentsModel?.hash ?? null;
   }
+
+  /** The content of a file that somebody else wrote was brought in by ordinary edits. */
+  mergedFile(hash: string, result: IMergeResult): void {
+    this._mergedFile = hash;
+    this._recorder?.rebase(hash, result);
+    if (!this._recorder?.isAhead) {
+      this.context.model.dirty = false;
+    }
+    this._changed.emit();
+  }
+
+  /**
+   * Why saving waits for the user: both sides changed the same cells, or the file is gone ("recreate" once the user
+   * wants it back). Null when it does not.
+   */
+  conflict: 'merge' | 'gone' | 'recreate' | null = null;
 
   /** What the server answered to the present save, when it wrote the file from its journal. */
   get byJournal(): IWrote | null {
@@ -308,6 +330,11 @@ export class OpenNotebook implements IDisposable {
       read,
       ...(draft ? { draft } : {})
     });
+    this._recorder.fileSeen.connect((_, hash) => {
+      this.changes?.fileChanged(hash).catch(reason => {
+        console.warn('Indelible: the changed file could not be shown', reason);
+      });
+    });
     this._changed.emit();
   }
 
@@ -337,6 +364,8 @@ export class OpenNotebook implements IDisposable {
       return; // "Save As" to another path, or a conflict that was answered with "Revert": our file was not written.
     }
     // When saves overlapped we cannot know which content is in the file; the older point is held by both.
+    this._mergedFile = null;
+    this.conflict = null;
     const point = points[0];
     if (point && this._recorder) {
       this._recorder.saved(point, points.length === 1 ? this._hash : null);
@@ -364,6 +393,8 @@ export class OpenNotebook implements IDisposable {
   private _isLeaving: () => boolean;
   private _lastSave: ISaveResult | null = null;
   private _loaded: ILoaded | null = null;
+  /** SHA-256 of a file that was merged since the last save. */
+  private _mergedFile: string | null = null;
   private _now: () => number;
   private _points: (ISavePoint | null)[] = [];
   private _protection: IProtection;

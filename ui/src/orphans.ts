@@ -44,8 +44,11 @@ export async function replay(
   saved = 0
 ): Promise<IReplay | null> {
   const all = await outbox.parts(copy.wc);
-  // Not what was acked to nobody: an edit may have been refused, and that lost, before a later one was taken.
-  const start = Math.max(saved, Math.min(acked, copy.sentSeq ?? copy.savedSeq));
+  // Not what was acked to nobody: an edit may have been refused, and that lost, before a later one was taken. But a
+  // browser that was killed may have kept less than it had sent: then the server's parts are newer than these.
+  const isComplete = copy.seq >= acked;
+  const heard = isComplete ? (copy.sentSeq ?? copy.savedSeq) : acked;
+  const start = Math.max(saved, Math.min(acked, heard));
   const parts = all.filter(one => one.seq > start);
   if (parts.length === 0) {
     return null;

@@ -1,6 +1,7 @@
 /**
  * The feed's messages, as in docs/reference/protocol.md. Types only.
  */
+import type { ICell } from '@jupyterlab/nbformat';
 import type { Contents } from '@jupyterlab/services';
 import type { JSONObject, JSONValue } from '@lumino/coreutils';
 
@@ -178,6 +179,7 @@ export type ServerMessage =
     }
   | { t: 'pong'; n: number }
   | { t: 'resync'; wc: string; why: string }
+  | { t: 'file'; wc: string; hash: string }
   | { t: 'problems'; problems: IProblem[] };
 
 /** The answer of GET indelible/api/hello. */
@@ -194,6 +196,38 @@ export interface IHello {
   /** Why notebooks are saved through Jupyter's own API; null when the server writes them from its journal. */
   full_save_because: string | null;
   problems: IProblem[];
+}
+
+/** The answer of POST indelible/api/merge. */
+export interface IMergeAnswer {
+  /** SHA-256 of the file that was merged. */
+  hash: string;
+  /** Whether its outputs may be trusted. */
+  trusted: boolean;
+  /** The merged cells; `cell` is null where it is as `ours` (an index here). */
+  cells: {
+    ours: number | null;
+    theirs: number | null;
+    is_theirs: boolean;
+    cell: ICell | null;
+  }[];
+  /** Number of cells in the file. */
+  theirs: number;
+  meta: { nbformat: number; nbformat_minor: number; metadata: object };
+  is_meta_ours: boolean;
+  is_meta_theirs: boolean;
+  conflicts: IMergeConflict[];
+  /** Version that holds the file's content. */
+  kept: number;
+}
+
+/** Both sides changed the same thing. `at`: index of the merged cell, -1 for the notebook's metadata. */
+export interface IMergeConflict {
+  at: number;
+  kind: string;
+  base: ICell | null;
+  ours: ICell | null;
+  theirs: ICell | null;
 }
 
 export interface IDraftSummary {

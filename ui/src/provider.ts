@@ -17,6 +17,8 @@ export const PROVIDER_ID = 'indelible';
 /** How long a page waits for what another tab has left in this browser, and for the server's draft. */
 export const FLUSH_MS = 3000;
 export const OPEN_MS = 5000;
+/** How often a save is tried again because the file has changed once more. */
+const MERGES = 3;
 
 /** JupyterLab shows no dialog for an error of this name. */
 class QuietSaveError extends Error {
@@ -64,7 +66,7 @@ export class IndelibleProvider implements IContentProvider {
     const ours = this._notebooks.ready(path);
     if (ours?.canSaveByJournal && model.type === 'notebook') {
       try {
-        return await ours.saveByJournal();
+        return await this._saveByJournal(ours);
       } catch (reason) {
         if (!(reason instanceof SaveFailure) || !reason.isForFullSave) {
           throw this._quiet(path, reason);
@@ -83,6 +85,27 @@ export class IndelibleProvider implements IContentProvider {
         open.attempted = model.content;
       }
       throw this._quiet(path, reason);
+    }
+  }
+
+  /** Save; what somebody else has written meanwhile is merged first. */
+  private async _saveByJournal(open: OpenNotebook): Promise<Contents.IModel> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await open.saveByJournal(open.conflict === 'recreate');
+      } catch (reason) {
+        const { changes } = open;
+        const code = reason instanceof SaveFailure ? reason.code : '';
+        if (code === 'file_gone') {
+          changes?.fileGone();
+        }
+        if (code !== 'file_changed' || !changes || tries > MERGES) {
+          throw reason;
+        }
+        if ((await changes.merge()) === 'conflict') {
+          throw new SaveFailure('conflict', '');
+        }
+      }
     }
   }
 

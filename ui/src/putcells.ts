@@ -41,18 +41,55 @@ export function putCells(
   });
 }
 
+/** The common beginning and end stay, and with them the cursor. */
+function changeText(
+  cell: ISharedNotebook['cells'][number],
+  wanted: string
+): void {
+  const text = cell.getSource();
+  if (text === wanted) {
+    return;
+  }
+  const most = Math.min(text.length, wanted.length);
+  let start = 0;
+  while (start < most && text[start] === wanted[start]) {
+    start++;
+  }
+  let tail = 0;
+  while (
+    tail < most - start &&
+    text[text.length - 1 - tail] === wanted[wanted.length - 1 - tail]
+  ) {
+    tail++;
+  }
+  // Between the halves of a character nothing may be cut.
+  if (isLow(text[start]) || isLow(wanted[start])) {
+    start--;
+  }
+  if (isLow(text[text.length - tail])) {
+    tail--;
+  }
+  cell.updateSource(
+    start,
+    text.length - tail,
+    wanted.slice(start, wanted.length - tail)
+  );
+}
+
+function isLow(unit: string | undefined): boolean {
+  return unit !== undefined && unit >= '\udc00' && unit <= '\udfff';
+}
+
 function differ(a: unknown, b: unknown): boolean {
   return !JSONExt.deepEqual((a ?? null) as JSONValue, (b ?? null) as JSONValue);
 }
 
-function changeCell(
+/** Make a cell of the same type what is wanted; what is equal is not touched, nor is the text around a change. */
+export function changeCell(
   cell: ISharedNotebook['cells'][number],
   wanted: ICell
 ): void {
-  const source = joined(wanted.source);
-  if (cell.getSource() !== source) {
-    cell.setSource(source);
-  }
+  changeText(cell, joined(wanted.source));
   if (differ(cell.getMetadata(), wanted.metadata)) {
     cell.setMetadata(wanted.metadata as Partial<IBaseCellMetadata>);
   }

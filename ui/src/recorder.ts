@@ -12,6 +12,7 @@ import type { IAttachOptions, IRecorder, ISavePoint } from './contracts';
 import { FileSaves, isTrusted, SaveFailure, type IWrote } from './filesave';
 import { Flights } from './flights';
 import { newId } from './hash';
+import type { IMergeResult } from './mergefile';
 import { NotebookTrack } from './notebooktrack';
 import type { ICopy, Outbox } from './outbox';
 import type {
@@ -128,6 +129,10 @@ export class Recorder implements IRecorder {
     return this._changed;
   }
 
+  get fileSeen(): ISignal<IRecorder, string> {
+    return this._fileSeen;
+  }
+
   get isDisposed(): boolean {
     return this._isDisposed;
   }
@@ -188,6 +193,30 @@ export class Recorder implements IRecorder {
     );
   }
 
+  get epoch(): number {
+    return this._epoch;
+  }
+
+  settle(): number {
+    this.flush();
+    return this.seq;
+  }
+
+  rebase(hash: string, merged: IMergeResult): void {
+    this.flush();
+    const point = {
+      seq: this.seq,
+      keys: this._notebook.keysOfFile(merged.fileCells)
+    };
+    this._points.add(point);
+    // Whole, and before the server takes the file for their base: what it has of them is of another.
+    if (this._notebook.markForBase(merged, point.keys)) {
+      this._isDirty = true;
+      this.flush();
+    }
+    this.saved(point, hash);
+  }
+
   reloading(base: string | null, cells: number, read?: readonly ICell[]): void {
     this.flush();
     window.clearTimeout(this._reload?.timer);
@@ -235,6 +264,9 @@ export class Recorder implements IRecorder {
       case 'wrote':
       case 'unsaved':
         this._saves.answered(message);
+        break;
+      case 'file':
+        this._fileSeen.emit(message.hash);
         break;
       case 'resync':
         this._reset();
@@ -645,6 +677,7 @@ export class Recorder implements IRecorder {
   private _editSeq = 0;
   private _epoch = 1;
   private _file: string | null = null;
+  private _fileSeen = new Signal<IRecorder, string>(this);
   private _flights = new Flights();
   private _flushedAt = 0;
   private _getOutbox: () => Outbox;

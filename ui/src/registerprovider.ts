@@ -7,6 +7,8 @@ import {
   type IContentProviderRegistry
 } from '@jupyterlab/services';
 
+import { chooseSides } from './conflict';
+import { FileChanges } from './filechanges';
 import { IndelibleProvider, PROVIDER_ID } from './provider';
 import { SaveToast } from './savetoast';
 import { isAway } from './statustext';
@@ -40,6 +42,18 @@ function makeProvider(
   rest: Pick<IContentProvider, 'get' | 'save'>,
   { notebooks, protection, trans }: IIndelible
 ): IndelibleProvider {
+  notebooks.added.connect((_, open) => {
+    if (open.mode === 'full') {
+      open.changes = new FileChanges({
+        open,
+        api: protection.api,
+        read: path =>
+          rest.get(path, { type: 'notebook', content: true, hash: true }),
+        choose: chooseSides,
+        trans
+      });
+    }
+  });
   const toast = new SaveToast(trans, () => isAway(protection.link));
   return new IndelibleProvider({
     rest,

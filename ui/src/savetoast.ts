@@ -40,6 +40,9 @@ export class SaveToast {
     if (!lastSave?.failure || lastSave.by !== 'user' || this._isAway()) {
       return;
     }
+    if (open.conflict) {
+      return; // The notice above the notebook says more.
+    }
     const message = this._trans.__(
       '“%1” could not be saved: %2. %3',
       PathExt.basename(context.path),

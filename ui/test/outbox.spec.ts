@@ -212,6 +212,33 @@ describe('what was acked to the page', () => {
   });
 });
 
+describe('what a killed browser has kept', () => {
+  it('never replaces what it had sent after that', async () => {
+    const outbox = new Outbox(newId());
+    const server = new ReferenceServer();
+    const { line, model, recorder } = open(server, notebookOf([code('a')]), {
+      outbox
+    });
+    await line.pass();
+    const type = async (text: string) => {
+      model.cells[0].setSource(text);
+      await vi.advanceTimersByTimeAsync(100);
+      await line.reach();
+      await idle();
+    };
+    await type('one');
+    const write = vi.spyOn(Outbox.prototype, 'write').mockResolvedValue(false);
+    await type('one two');
+    await type('one two three');
+    write.mockRestore();
+    const { wc } = recorder;
+    const [copy] = await outbox.copies();
+    expect(copy.seq).toBe(1);
+    expect(await replay(outbox, copy, 3)).toBeNull();
+    expect(server.materialise(wc).cells[0].source).toBe('one two three');
+  });
+});
+
 describe('an outbox that could not write for a while', () => {
   it('is given what it lacks when it can', async () => {
     const outbox = new Outbox(newId());

@@ -1,0 +1,325 @@
+/**
+ * The file under an open notebook was written by somebody else: without unsaved edits it is shown, with them it is
+ * merged, and where both sides changed the same the user chooses. Nothing is asked twice, and nothing is lost.
+ */
+import type { ICell, INotebookContent } from '@jupyterlab/nbformat';
+import type { Contents } from '@jupyterlab/services';
+import type { TranslationBundle } from '@jupyterlab/translation';
+import type { IDisposable } from '@lumino/disposable';
+
+import { ApiError } from './api';
+import type { IApi } from './contracts';
+import { pairCells } from './diff';
+import { applyMerge, type Choice } from './mergefile';
+import { Notice, type INoticeAction } from './notice';
+import type { OpenNotebook } from './opennotebook';
+import type { IMergeAnswer } from './protocol';
+import { putCells } from './putcells';
+
+const QUIET_MS = 12_000;
+const TRIES = 10;
+const AGAIN_MS = 150;
+
+export type Outcome = 'merged' | 'conflict';
+
+/** Shows the conflicts; null when the user wants to think about it. */
+export type Choose = (
+  answer: IMergeAnswer,
+  trans: TranslationBundle
+) => Promise<Choice[] | null>;
+
+export class FileChanges implements IDisposable {
+  constructor(options: FileChanges.IOptions) {
+    this._open = options.open;
+    this._api = options.api;
+    this._read = options.read;
+    this._trans = options.trans;
+    this._choose = options.choose;
+    this._open.context.disposed.connect(this.dispose, this);
+    this._open.changed.connect(this._onChanged, this);
+  }
+
+  get isDisposed(): boolean {
+    return this._isDisposed;
+  }
+
+  get notice(): Notice | null {
+    return this._notice;
+  }
+
+  dispose(): void {
+    if (!this._isDisposed) {
+      this._isDisposed = true;
+      this._open.context.disposed.disconnect(this.dispose, this);
+      this._open.changed.disconnect(this._onChanged, this);
+      this._notice?.dispose();
+    }
+  }
+
+  /** The file holds something else now, as the server has seen. */
+  async fileChanged(hash: string): Promise<void> {
+    const { recorder, context } = this._open;
+    const isNews = recorder && hash !== this._open.fileHash;
+    if (!isNews || this._open.isSaving || this._open.isSaveUnderWay) {
+      return;
+    }
+    if (this._open.isAhead) {
+      return; // It will be merged with the next save.
+    }
+    const model = await this._read(context.localPath);
+    const content = model.content as INotebookContent | null;
+    if (
+      !Array.isArray(content?.cells) ||
+      this._isDisposed ||
+      this._open.isAhead ||
+      model.hash === this._open.fileHash
+    ) {
+      return;
+    }
+    const changed = this._show(content, model.hash ?? hash);
+    this._say(
+      this._trans._n(
+        'The file was changed outside and is shown: %1 cell is new or different.',
+        'The file was changed outside and is shown: %1 cells are new or different.',
+        changed
+      )
+    );
+  }
+
+  /** A save found another file than the one that was read. Rejects when nothing can be done now. */
+  async merge(): Promise<Outcome> {
+    const answer = await this._ask();
+    if (answer.conflicts.length > 0) {
+      this._tellConflict(answer);
+      return 'conflict';
+    }
+    const changed = answer.cells.filter(one => one.cell !== null).length;
+    this._open.conflict = null;
+    this._open.mergedFile(
+      answer.hash,
+      applyMerge(this._open.context.model.sharedModel, answer)
+    );
+    this._say(
+      this._trans._n(
+        'The file was changed outside. Both sides are in the notebook now: %1 cell came from the file.',
+        'The file was changed outside. Both sides are in the notebook now: %1 cells came from the file.',
+        changed
+      )
+    );
+    return 'merged';
+  }
+
+  /** The file was deleted or moved away: asked once, and not saved again by itself. */
+  fileGone(): void {
+    if (this._open.conflict === 'gone') {
+      return;
+    }
+    this._open.conflict = 'gone';
+    const trans = this._trans;
+    this._say(
+      trans.__(
+        'The file was deleted or moved outside. The notebook is safe in the journal, and is not written again unless you say so.'
+      ),
+      [
+        {
+          label: trans.__('Save it here again'),
+          caption: trans.__('Write the file as it was'),
+          run: async () => {
+            this._open.conflict = 'recreate';
+            try {
+              await this._open.context.save();
+              this._notice?.dispose();
+            } catch (reason) {
+              this._open.conflict = 'gone';
+              throw reason;
+            }
+          }
+        }
+      ]
+    );
+  }
+
+  private _show(content: INotebookContent, hash: string): number {
+    const { sharedModel } = this._open.context.model;
+    const here = sharedModel.toJSON().cells as ICell[];
+    const pairs = pairCells(here, content.cells);
+    const answer: IMergeAnswer = {
+      hash,
+      trusted: false,
+      theirs: content.cells.length,
+      cells: pairs
+        .filter(one => one.after !== null)
+        .map(one => ({
+          ours: one.beforeIndex,
+          theirs: one.afterIndex,
+          is_theirs: true,
+          cell: one.kind === 'same' ? null : one.after
+        })),
+      meta: content,
+      is_meta_ours: false,
+      is_meta_theirs: true,
+      conflicts: [],
+      kept: 0
+    };
+    this._open.mergedFile(hash, applyMerge(sharedModel, answer));
+    return pairs.filter(one => one.kind !== 'same').length;
+  }
+
+  /** The server's merge of what the page shows this moment. */
+  private async _ask(): Promise<IMergeAnswer> {
+    for (let tries = 1; ; tries++) {
+      const { recorder, fileHash, context } = this._open;
+      if (!recorder) {
+        throw new Error(this._trans.__('the notebook was closed'));
+      }
+      const seq = recorder.settle();
+      try {
+        const answer = await this._api.merge({
+          wc: recorder.wc,
+          epoch: recorder.epoch,
+          seq,
+          path: context.localPath,
+          file: fileHash
+        });
+        if (recorder.settle() === seq && this._open.recorder === recorder) {
+          return answer;
+        }
+      } catch (reason) {
+        // The last edits are still under way.
+        const isBehind = reason instanceof ApiError && reason.code === 'behind';
+        if (!isBehind || tries >= TRIES) {
+          throw reason;
+        }
+      }
+      await new Promise(resolve => window.setTimeout(resolve, AGAIN_MS));
+    }
+  }
+
+  private _tellConflict(answer: IMergeAnswer): void {
+    const isKnown = this._open.conflict === 'merge' && this._notice;
+    this._open.conflict = 'merge';
+    if (isKnown) {
+      return;
+    }
+    const trans = this._trans;
+    this._say(
+      trans._n(
+        'The file was changed outside, and %1 cell there and here. Both are kept; saving waits for your choice.',
+        'The file was changed outside, and %1 cells there and here. Both are kept; saving waits for your choice.',
+        answer.conflicts.length
+      ),
+      [
+        {
+          label: trans.__('Choose…'),
+          caption: trans.__('Show both sides of each cell'),
+          run: () => this.resolve()
+        }
+      ]
+    );
+  }
+
+  /** Let the user choose, and save. */
+  async resolve(): Promise<void> {
+    let answer = await this._ask();
+    let choices: Choice[] | null = [];
+    while (answer.conflicts.length > 0) {
+      choices = await this._choose(answer, this._trans);
+      if (choices === null) {
+        return;
+      }
+      const again = await this._ask();
+      const isSame =
+        again.hash === answer.hash &&
+        again.conflicts.length === answer.conflicts.length;
+      answer = again;
+      if (isSame) {
+        break;
+      }
+    }
+    const { sharedModel } = this._open.context.model;
+    this._open.conflict = null;
+    this._open.mergedFile(
+      answer.hash,
+      applyMerge(sharedModel, answer, choices)
+    );
+    this._notice?.dispose();
+    await this._open.context.save();
+  }
+
+  private _onChanged(open: OpenNotebook): void {
+    const { lastSave } = open;
+    if (!lastSave || lastSave === this._told) {
+      return;
+    }
+    this._told = lastSave;
+    if (lastSave.shrunk) {
+      this._tellShrunk(lastSave.shrunk.version);
+    }
+  }
+
+  private _tellShrunk(version: number): void {
+    const trans = this._trans;
+    const { context } = this._open;
+    this._say(
+      trans.__(
+        'This save dropped most of the notebook. What the file held before is kept.'
+      ),
+      [
+        {
+          label: trans.__('Bring it back'),
+          caption: trans.__(
+            'Put those cells into the notebook again. “Undo Cell Operation” in the Edit menu takes it back.'
+          ),
+          run: async () => {
+            const { cells } = await this._api.version(
+              context.localPath,
+              version
+            );
+            putCells(context.model.sharedModel, cells);
+            this._notice?.dispose();
+          }
+        }
+      ]
+    );
+  }
+
+  /** One notice at a time; without actions it goes by itself. */
+  private _say(text: string, actions: readonly INoticeAction[] = []): void {
+    const panel = this._open.panels[0];
+    if (!panel || this._isDisposed) {
+      return;
+    }
+    this._notice?.dispose();
+    const notice = new Notice({ text, actions, trans: this._trans });
+    this._notice = notice;
+    notice.disposed.connect(() => {
+      if (this._notice === notice) {
+        this._notice = null;
+      }
+    });
+    panel.contentHeader.addWidget(notice);
+    if (actions.length === 0) {
+      notice.say(text, [], QUIET_MS);
+    }
+  }
+
+  private _api: IApi;
+  private _choose: Choose;
+  private _isDisposed = false;
+  private _notice: Notice | null = null;
+  private _open: OpenNotebook;
+  private _read: (path: string) => Promise<Contents.IModel>;
+  private _told: unknown = null;
+  private _trans: TranslationBundle;
+}
+
+export namespace FileChanges {
+  export interface IOptions {
+    open: OpenNotebook;
+    api: IApi;
+    /** The file with its content and hash. */
+    read: (path: string) => Promise<Contents.IModel>;
+    choose: Choose;
+    trans: TranslationBundle;
+  }
+}
