@@ -103,6 +103,12 @@ class Saver:
                 raise FileChanged(found, path=path)
             return found
 
+    def present(self, path: Path) -> str:
+        """SHA-256 of what a file holds. Raises FileGone, FileError."""
+        target = files.real_target(path)
+        with failure(target):
+            return self._present(target)
+
     def keep(self, path: Path, *, root: str, name: str, source: Source, note: str = "") -> Version:
         """Keep what the file at `path` holds now as a version. Raises FileGone, FileError, StoreError."""
         with failure(path):

@@ -14,7 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from .basekeeper import ReadFile, keep_base
+from .basekeeper import ReadFile, keep_base, read_base
 from .clock import Clock, SystemClock
 from .config import Settings
 from .errors import (
@@ -33,9 +33,10 @@ from .folder import fold_text
 from .fs import free_bytes
 from .health import Health
 from .intents import Intents
+from .merging import MergeAnswer, Merger, MergeRequest
 from .model import BlobId, Draft, Edit, Opening, Save, Saved, Seq, Source, State, WorkingCopy
 from .notebook.compare import same_notebook
-from .notebook.nbjson import read_notebook
+from .notebook.nbjson import Notebook, read_notebook
 from .recovery import Recovered, Summary, candidates, choose, make_whole, summarise
 from .saver import Saver, Sign, Written
 from .store.contract import Done
@@ -55,6 +56,8 @@ class Live:
 
     opening: Opening
     ask: Callable[[dict[str, Any]], None]
+    seen: tuple[int, int, int] | None = None
+    """What its file looked like last (inode, size, time)."""
 
 
 def _nowhere(path: str) -> Path:
@@ -133,6 +136,7 @@ class Service:
             self.health.worked()
             if self._clock.monotonic() > self._damage_until:
                 self.health.worked("damage")
+            self._look_at_files()
             if self._clock.monotonic() - self._adopted_at > ADOPT_EVERY_S:
                 self._adopted_at = self._clock.monotonic()
                 self._look_after(store)
@@ -405,6 +409,41 @@ class Service:
             raise
         self.health.worked(place)
         return written
+
+    def merge(self, request: MergeRequest) -> MergeAnswer:
+        """Keep what the file holds and merge it with a working copy. Raises what Merger.merge raises, StoreError."""
+        store = self._journal()
+        assert self._saver is not None
+        merger = Merger(self._saver, store.blobs, store.versions)
+        return merger.merge(request, store.journal.draft(request.working_copy), self._located(request.path))
+
+    def version(self, path: str, identity: int) -> Notebook:
+        """The notebook that a kept state holds. Raises VersionUnknown, BlobDamaged, Malformed."""
+        store = self._journal()
+        found = store.versions.get(self._root_id(), path, identity)
+        return read_notebook(read_base(found.chunks, store.blobs.get))
+
+    def _look_at_files(self) -> None:
+        """Tell the tabs whose notebook was written by somebody else."""
+        if self._saver is None:
+            return
+        for live in list(self.live.values()):
+            opening = live.opening
+            if opening.mode != "full":
+                continue
+            try:
+                path = self._locate(opening.path)
+                status = path.stat()
+                seen = (status.st_ino, status.st_size, status.st_mtime_ns)
+                if live.seen == seen:
+                    continue
+                is_first, live.seen = live.seen is None, seen
+                found = self._saver.present(path)
+                if is_first and found == opening.base:
+                    continue
+            except (IndelibleError, OSError, LookupError):
+                continue
+            live.ask({"t": "file", "wc": opening.working_copy, "hash": found})
 
     def _located(self, path: str) -> Path:
         try:

@@ -59,8 +59,12 @@ export class FileChanges implements IDisposable {
   /** The file holds something else now, as the server has seen. */
   async fileChanged(hash: string): Promise<void> {
     const { recorder, context } = this._open;
-    const isNews = recorder && hash !== this._open.fileHash;
-    if (!isNews || this._open.isSaving || this._open.isSaveUnderWay) {
+    this._seen = null;
+    if (!recorder || hash === this._open.fileHash) {
+      return;
+    }
+    if (this._open.isSaveUnderWay) {
+      this._seen = hash; // Ours, most likely: to be looked at when the save is over.
       return;
     }
     if (this._open.isAhead) {
@@ -252,6 +256,9 @@ export class FileChanges implements IDisposable {
       return;
     }
     this._told = lastSave;
+    if (this._seen !== null) {
+      void this.fileChanged(this._seen).catch(() => undefined);
+    }
     if (lastSave.shrunk) {
       this._tellShrunk(lastSave.shrunk.version);
     }
@@ -309,6 +316,7 @@ export class FileChanges implements IDisposable {
   private _notice: Notice | null = null;
   private _open: OpenNotebook;
   private _read: (path: string) => Promise<Contents.IModel>;
+  private _seen: string | null = null;
   private _told: unknown = null;
   private _trans: TranslationBundle;
 }

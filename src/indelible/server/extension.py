@@ -94,6 +94,8 @@ class Indelible(ExtensionApp):
                 (r"/indelible/api/feed", FeedHandler, known),
                 (r"/indelible/api/open", rest.OpenHandler, known),
                 (r"/indelible/api/edits", rest.EditsHandler, known),
+                (r"/indelible/api/merge", rest.MergeHandler, known),
+                (r"/indelible/api/versions/([0-9]{1,18})", rest.VersionHandler, known),
                 (r"/indelible/api/status", rest.StatusHandler, known),
                 (r"/indelible/api/drafts", rest.DraftsHandler, known),
                 (r"/indelible/api/drafts/([0-9a-f]{32})", rest.DraftHandler, known),

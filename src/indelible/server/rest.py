@@ -17,13 +17,18 @@ from ..errors import (
     BaseUnavailable,
     BlobDamaged,
     BlobUnknown,
+    FileGone,
     IndelibleError,
+    JournalBehind,
     Malformed,
+    NotANotebook,
     StoreError,
     Superseded,
     TooLarge,
+    VersionUnknown,
     WorkingCopyUnknown,
 )
+from ..merging import MergeRequest
 from ..model import Draft, Save
 from ..notebook import fields
 from ..notebook.wire import PROTOCOL, decode, parse_batch, parse_message
@@ -37,6 +42,10 @@ STATUS: tuple[tuple[type[IndelibleError], int], ...] = (
     (Malformed, 400),
     (TooLarge, 413),
     (WorkingCopyUnknown, 404),
+    (VersionUnknown, 404),
+    (FileGone, 404),
+    (JournalBehind, 409),
+    (NotANotebook, 409),
     (BaseUnavailable, 410),
     (Superseded, 409),
     (BlobUnknown, 409),
@@ -138,6 +147,37 @@ class DiscardHandler(Endpoint):
     async def post(self, working_copy: str) -> None:
         await self.away(lambda: self.service.discard(working_copy))
         self.finish("{}")
+
+
+class MergeHandler(Endpoint):
+    """The file is not what the page takes it for: what both sides make together."""
+
+    @web.authenticated
+    @authorized
+    async def post(self) -> None:
+        body = self.body()
+        file = body.get("file")
+        request = MergeRequest(
+            working_copy=fields.an_id(fields.required(body, "wc"), "wc"),
+            epoch=fields.an_int(fields.required(body, "epoch"), "epoch", 1),
+            seq=fields.an_int(fields.required(body, "seq"), "seq"),
+            path=fields.a_path(fields.required(body, "path"), "path", 4096),
+            file=None if file is None else fields.a_sha256(file, "file"),
+        )
+        answer = await self.away(lambda: self.service.merge(request))
+        is_trusted = await self.saves.is_signed(answer.theirs_notebook)
+        self.finish(await self.away(lambda: json.dumps(answer.to_json(is_trusted=is_trusted))))
+
+
+class VersionHandler(Endpoint):
+    """The content of a kept state."""
+
+    @web.authenticated
+    @authorized
+    async def get(self, version: str) -> None:
+        path = fields.a_path(self.get_query_argument("path"), "path", 4096)
+        notebook = await self.away(lambda: self.service.version(path, int(version)))
+        self.finish(await self.away(lambda: json.dumps(notebook)))
 
 
 class StatusHandler(Endpoint):

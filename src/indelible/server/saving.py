@@ -7,6 +7,7 @@ import json
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from hmac import HMAC
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ from ..service import Service
 from .dispatch import Reply, unsaved
 
 log = logging.getLogger("indelible")
+
+SIGN_WITHIN_S = 20
 
 JUPYTERS_OWN = tuple(
     owner.save
@@ -103,10 +106,9 @@ class Saves:
         why = self.why_full()
         if why is not None:
             raise NotLocal(why)
-        sign = self._sign if request.is_trusted else None
-        written = await asyncio.get_running_loop().run_in_executor(
-            self._workers, self._service.save, request, draft, sign
-        )
+        loop = asyncio.get_running_loop()
+        sign = partial(self._sign, loop) if request.is_trusted else None
+        written = await loop.run_in_executor(self._workers, self._service.save, request, draft, sign)
         model = await ensure_async(self._contents.get(request.path, content=False))
         if draft is not None:
             self._announce(request.path, model)
@@ -120,16 +122,37 @@ class Saves:
         except Exception:
             log.exception("%s is saved, but a post-save hook failed", path)
 
-    def _sign(self, content: bytes) -> None:
+    async def is_signed(self, notebook: dict[str, Any]) -> bool:
+        """Whether Jupyter trusts the outputs of a notebook of this content."""
+        notary = self._contents.notary
+        digest = await asyncio.get_running_loop().run_in_executor(
+            None, self._signature, lambda update: _feed(notebook, update)
+        )
+        return digest is not None and bool(notary.store.check_signature(digest, notary.algorithm))
+
+    def _sign(self, loop: asyncio.AbstractEventLoop, content: bytes) -> None:
         """Note that the notebook may be trusted, as Jupyter does for what a page of its own has saved."""
         notary = self._contents.notary
+        digest = self._signature(lambda update: feed(content, update))
+        if digest is None:
+            log.warning("A notebook could not be signed: its outputs will have to be trusted again")
+            return
+
+        async def store() -> None:
+            notary.store.store_signature(digest, notary.algorithm)
+
+        # Its database belongs to the thread of the event loop.
+        asyncio.run_coroutine_threadsafe(store(), loop).result(SIGN_WITHIN_S)
+
+    def _signature(self, tell: Callable[[Callable[[bytes], object]], None]) -> str | None:
+        """What Jupyter's notary computes; None for what has no bytes (a lone surrogate), which Jupyter cannot sign."""
+        notary = self._contents.notary
+        digest = HMAC(notary.secret, digestmod=notary.digestmod)
         try:
-            digest = HMAC(notary.secret, digestmod=notary.digestmod)
-            feed(content, digest.update)
-            notary.store.store_signature(digest.hexdigest(), notary.algorithm)
-        except (ValueError, OSError) as error:
-            # A lone surrogate has no bytes to be signed: Jupyter cannot either.
-            log.warning("A notebook could not be signed, its outputs will have to be trusted again: %s", error)
+            tell(digest.update)
+        except ValueError:
+            return None
+        return digest.hexdigest()
 
 
 def feed(content: bytes, update: Callable[[bytes], object]) -> None:
