@@ -67,15 +67,16 @@ def stage(target: Path, pieces: Iterable[bytes]) -> Staged:
     # As Jupyter makes a new notebook: what the umask leaves. An old one's mode is taken over later.
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     try:
-        with os.fdopen(handle, "wb", buffering=0) as file:
+        try:
             for piece in pieces:
                 for start in range(0, len(piece), BLOCK):
                     block = memoryview(piece)[start : start + BLOCK]
                     digest.update(block)
                     size += len(block)
-                    while block:
-                        block = block[file.write(block) or 0 :]
-            os.fsync(file.fileno())
+                    _write_all(handle, block)
+            os.fsync(handle)
+        finally:
+            os.close(handle)
     except BaseException:
         with contextlib.suppress(OSError):
             path.unlink()
@@ -147,15 +148,20 @@ def exchange(staged: Staged, target: Path) -> Path | None:
 def write_in_place(target: Path, pieces: Iterable[bytes]) -> None:
     """Write over the file's content and sync. A kill in between leaves a mixture: the caller has an intent on disk."""
     handle = os.open(target, os.O_WRONLY | os.O_CLOEXEC)
-    with os.fdopen(handle, "wb", buffering=0) as file:
+    try:
         size = 0
         for piece in pieces:
-            block = memoryview(piece)
-            size += len(block)
-            while block:
-                block = block[file.write(block) or 0 :]
-        file.truncate(size)
-        os.fsync(file.fileno())
+            _write_all(handle, memoryview(piece))
+            size += len(piece)
+        os.ftruncate(handle, size)
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _write_all(handle: int, block: memoryview) -> None:
+    while block:
+        block = block[os.write(handle, block) :]
 
 
 def discard(path: Path) -> None:
