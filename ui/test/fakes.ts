@@ -37,8 +37,16 @@ export class FakeRecorder implements IRecorder {
   oldestUnackedAt: number | null = null;
   lastAckAt: number | null = null;
   isDisposed = false;
+  canSave = false;
+  readonly fileSeen: Signal<IRecorder, string | null> = new Signal<
+    IRecorder,
+    string | null
+  >(this);
   mark = vi.fn(() => ({ seq: this.seq, keys: [0] }));
+  rebase = vi.fn();
+  save = vi.fn<IRecorder['save']>();
   saved = vi.fn();
+  settle = vi.fn(async () => undefined);
   reloading = vi.fn();
   get context(): DocumentRegistry.IContext<INotebookModel> {
     return this.options.context;
