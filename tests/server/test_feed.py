@@ -45,7 +45,7 @@ async def test_an_edit_is_acked_and_is_in_the_journal(new_tab: NewTab, service: 
     tab, copy = await new_tab(), new_copy()
     assert await tab.open(copy, "n.ipynb") == {"t": "opened", "wc": copy, "acked": 0, "saved": 0, "known": False}
     assert await tab.edit(copy, 1, **whole("a = 1")) == {"t": "ack", "wc": copy, "seq": 1}
-    content = service.draft(copy).notebook.content
+    content = service.drafts.one(copy).notebook.content
     assert [cell["source"] for cell in content["cells"]] == ["a = 1"]
 
 
@@ -109,7 +109,7 @@ async def test_a_draft_comes_back_in_the_next_tab_and_the_old_tab_is_refused(
     assert other["draft"] is None
     assert [(one["wc"], one["state"]) for one in other["others"]] == [(copy, "live")]
     tab.socket.close()
-    await until(lambda: copy not in service.live)
+    await until(lambda: copy not in service.tabs)
     draft = (await opened(jp_fetch, "n.ipynb", base, "c" * 32))["draft"]
     assert [cell["source"] for cell in draft["content"]["cells"]] == ["one", "two, edited"]
     assert (draft["wc"], draft["epoch"], draft["keys"], draft["base_is_current"]) == (copy, 2, [0, 1], True)
@@ -126,7 +126,7 @@ async def test_a_file_that_changed_is_shown_and_the_draft_is_offered_whole(
     await tab.edit(copy, 1, cells=[{"key": 1, "source": "two, edited"}])
     await until(lambda: all(one.base_chunks for one in service.store.journal.working_copies()))  # type: ignore[union-attr]
     tab.socket.close()
-    await until(lambda: copy not in service.live)
+    await until(lambda: copy not in service.tabs)
     changed = notebook(root / "n.ipynb", "somebody else's")
     answer = await opened(jp_fetch, "n.ipynb", changed, "c" * 32)
     assert answer["draft"] is None
@@ -144,10 +144,10 @@ async def test_a_draft_that_the_file_holds_already_is_dropped(
     await tab.edit(copy, 1, cells=[{"key": 0, "source": "edited"}])
     await until(lambda: all(one.base_chunks for one in service.store.journal.working_copies()))  # type: ignore[union-attr]
     tab.socket.close()
-    await until(lambda: copy not in service.live)
+    await until(lambda: copy not in service.tabs)
     saved = notebook(root / "n.ipynb", "edited")
     assert await opened(jp_fetch, "n.ipynb", saved, "c" * 32) == {"draft": None, "others": []}
-    assert service.drafts() == []
+    assert service.drafts.every() == []
 
 
 async def test_a_discarded_draft_is_kept_and_not_brought_back(new_tab: NewTab, jp_fetch: Fetch, root: Path) -> None:
@@ -176,7 +176,7 @@ async def test_saved_edits_leave_the_journal_and_later_ones_stay(
     draft = service.store.journal.draft(copy)
     assert list(draft.cells) == [1]
     assert draft.working_copy.base == saved
-    assert [cell["source"] for cell in service.draft(copy).notebook.content["cells"]] == ["first", "second"]
+    assert [cell["source"] for cell in service.drafts.one(copy).notebook.content["cells"]] == ["first", "second"]
 
 
 async def test_the_server_asks_for_everything_when_the_base_is_gone(
@@ -189,7 +189,7 @@ async def test_the_server_asks_for_everything_when_the_base_is_gone(
     await tab.say({"t": "edit", "wc": copy, "epoch": 1, "seq": 1, "at": 0, "cells": [{"key": 0, "source": "edited"}]})
     assert (await tab.hear("resync"))["wc"] == copy
     await tab.edit(copy, 2, **whole("edited"))
-    assert [cell["source"] for cell in service.draft(copy).notebook.content["cells"]] == ["edited"]
+    assert [cell["source"] for cell in service.drafts.one(copy).notebook.content["cells"]] == ["edited"]
 
 
 async def test_drafts_follow_a_rename_in_the_file_browser(
@@ -201,7 +201,7 @@ async def test_drafts_follow_a_rename_in_the_file_browser(
     await tab.open(copy, "folder/n.ipynb", base, 1)
     await tab.edit(copy, 1, cells=[{"key": 0, "source": "edited"}])
     await jp_fetch("api", "contents", "folder", method="PATCH", body=json.dumps({"path": "moved"}))
-    await until(lambda: [one.working_copy.path for one in service.drafts()] == ["moved/n.ipynb"])
+    await until(lambda: [one.working_copy.path for one in service.drafts.every()] == ["moved/n.ipynb"])
 
 
 async def test_a_full_disk_is_told_and_forgotten_when_there_is_space_again(
@@ -242,7 +242,7 @@ async def test_a_damaged_journal_is_set_aside_and_the_tab_is_asked_for_everythin
     assert (await tab.edit(copy, 2, **whole("a, again")))["t"] == "ack"
     assert [one["code"] for one in service.problems()] == ["store_damaged"]
     assert [path.name for path in (tmp_path / "store" / "damaged").rglob("*.db")]
-    assert [cell["source"] for cell in service.draft(copy).notebook.content["cells"]] == ["a, again"]
+    assert [cell["source"] for cell in service.drafts.one(copy).notebook.content["cells"]] == ["a, again"]
 
 
 async def test_the_last_request_of_a_page_is_as_good_as_the_feed(jp_fetch: Fetch, service: Service) -> None:
@@ -252,8 +252,8 @@ async def test_the_last_request_of_a_page_is_as_good_as_the_feed(jp_fetch: Fetch
     body = json.dumps({"tab": TAB, "messages": [{**opening, "mode": "full"}, edit, {"t": "nonsense"}]})
     replies = json.loads((await jp_fetch("indelible", "api", "edits", method="POST", body=body)).body)["replies"]
     assert sorted(one["t"] for one in replies) == ["ack", "nack", "opened"]
-    assert [cell["source"] for cell in service.draft(copy).notebook.content["cells"]] == ["last words"]
-    assert copy not in service.live
+    assert [cell["source"] for cell in service.drafts.one(copy).notebook.content["cells"]] == ["last words"]
+    assert copy not in service.tabs
 
 
 async def test_chunks_must_be_there_before_the_edit_that_names_them(new_tab: NewTab, service: Service) -> None:
@@ -272,7 +272,7 @@ async def test_chunks_must_be_there_before_the_edit_that_names_them(new_tab: New
     assert await tab.ask(bytes.fromhex(name) + content, "stored") == {"t": "stored", "hash": name}
     assert (await tab.ask({"t": "have", "id": 8, "hashes": [name]}, "want"))["hashes"] == []
     assert (await tab.edit(copy, 1, **parts))["t"] == "ack"
-    assert service.draft(copy).notebook.content["cells"][0]["source"] == content.decode()
+    assert service.drafts.one(copy).notebook.content["cells"][0]["source"] == content.decode()
 
 
 async def test_a_long_text_is_folded_away_from_the_acks(new_tab: NewTab, root: Path, service: Service) -> None:
@@ -292,7 +292,7 @@ async def test_a_long_text_is_folded_away_from_the_acks(new_tab: NewTab, root: P
     expected = "y = 2\n" * 4_000
     for seq in range(1, 230):
         expected = expected[: 2 * seq] + "#" + expected[2 * seq :]
-    assert service.draft(copy).notebook.content["cells"][0]["source"] == expected
+    assert service.drafts.one(copy).notebook.content["cells"][0]["source"] == expected
 
 
 async def test_errors_of_requests_have_names(jp_fetch: Fetch) -> None:

@@ -78,7 +78,7 @@ class Desk:
             self._reply({"t": "want", "id": message.id, "hashes": [blob.hex() for blob in lacking]})
         elif isinstance(message, Save):
             # In turn with the edits: what comes after the save is not in it.
-            self._on_save(message, service.snapshot(message), self._reply)
+            self._on_save(message, service.files.snapshot(message), self._reply)
         elif isinstance(message, Renamed):
             service.renamed(message.working_copy, "", message.path)
             self._reply({"t": "ack", "wc": message.working_copy, "seq": 0, "renamed": True})

@@ -113,7 +113,7 @@ class OpenHandler(Endpoint):
         path = fields.a_path(fields.required(body, "path"), "path", 4096)
         file_hash = None if body.get("hash") is None else fields.a_sha256(body["hash"], "hash")
         tab = fields.an_id(fields.required(body, "tab"), "tab")
-        draft, others = await self.away(lambda: self.service.open_notebook(path, file_hash, tab))
+        draft, others = await self.away(lambda: self.service.drafts.open_notebook(path, file_hash, tab))
         answer = {"draft": draft and draft.to_json(), "others": [one.to_json() for one in others]}
         self.finish(await self.away(lambda: json.dumps(answer)))
 
@@ -125,7 +125,7 @@ class DraftsHandler(Endpoint):
     @authorized
     async def get(self) -> None:
         path = self.get_query_argument("path", None)
-        drafts = await self.away(lambda: self.service.drafts(path))
+        drafts = await self.away(lambda: self.service.drafts.every(path))
         self.finish(json.dumps({"drafts": [one.to_json() for one in drafts]}))
 
 
@@ -135,7 +135,7 @@ class DraftHandler(Endpoint):
     @web.authenticated
     @authorized
     async def get(self, working_copy: str) -> None:
-        draft = await self.away(lambda: self.service.draft(working_copy))
+        draft = await self.away(lambda: self.service.drafts.one(working_copy))
         self.finish(await self.away(lambda: json.dumps(draft.to_json())))
 
 
@@ -145,7 +145,7 @@ class DiscardHandler(Endpoint):
     @web.authenticated
     @authorized
     async def post(self, working_copy: str) -> None:
-        await self.away(lambda: self.service.discard(working_copy))
+        await self.away(lambda: self.service.drafts.discard(working_copy))
         self.finish("{}")
 
 
@@ -164,7 +164,7 @@ class MergeHandler(Endpoint):
             path=fields.a_path(fields.required(body, "path"), "path", 4096),
             file=None if file is None else fields.a_sha256(file, "file"),
         )
-        answer = await self.away(lambda: self.service.merge(request))
+        answer = await self.away(lambda: self.service.files.merge(request))
         is_trusted = await self.saves.is_signed(answer.theirs_notebook)
         self.finish(await self.away(lambda: json.dumps(answer.to_json(is_trusted=is_trusted))))
 
@@ -176,7 +176,7 @@ class VersionHandler(Endpoint):
     @authorized
     async def get(self, version: str) -> None:
         path = fields.a_path(self.get_query_argument("path"), "path", 4096)
-        notebook = await self.away(lambda: self.service.version(path, int(version)))
+        notebook = await self.away(lambda: self.service.files.version(path, int(version)))
         self.finish(await self.away(lambda: json.dumps(notebook)))
 
 

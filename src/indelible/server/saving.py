@@ -108,7 +108,7 @@ class Saves:
             raise NotLocal(why)
         loop = asyncio.get_running_loop()
         sign = partial(self._sign, loop) if request.is_trusted else None
-        written = await loop.run_in_executor(self._workers, self._service.save, request, draft, sign)
+        written = await loop.run_in_executor(self._workers, self._service.files.save, request, draft, sign)
         model = await ensure_async(self._contents.get(request.path, content=False))
         if draft is not None:
             self._announce(request.path, model)

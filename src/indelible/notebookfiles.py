@@ -1,0 +1,96 @@
+"""The notebooks' files as a server's tabs see them: saved, merged, watched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from .basekeeper import read_base
+from .errors import FileChanged, IndelibleError, NotLocal, SaveRefused, WorkingCopyUnknown
+from .merging import MergeAnswer, Merger, MergeRequest
+from .model import Draft, Save
+from .notebook.nbjson import Notebook, read_notebook
+from .saver import Sign, Written
+from .tabs import Live
+from .upkeep import Upkeep
+
+Locate = Callable[[str], Path]
+"""Gives the file of the notebook at an API path; raises LookupError where notebooks are no local files."""
+
+
+class NotebookFiles:
+    """Calls block; safe from any thread."""
+
+    def __init__(self, upkeep: Upkeep, locate: Locate) -> None:
+        self._upkeep, self._locate = upkeep, locate
+
+    def snapshot(self, request: Save) -> Draft | None:
+        """What is to be written: the journal as it is now; None when there was no edit. Raises StoreError."""
+        try:
+            return self._upkeep.store.journal.draft(request.working_copy)
+        except WorkingCopyUnknown:
+            if request.seq > 0:
+                raise SaveRefused("the journal has nothing of this notebook") from None
+            return None
+
+    def save(self, request: Save, draft: Draft | None, sign: Sign | None = None) -> Written:
+        """Write the notebook's file; on return it is on disk. Raises what Saver.save raises, StoreError."""
+        saver, health = self._upkeep.saver, self._upkeep.health
+        place = f"save {request.path}"
+        try:
+            path = self._located(request.path)
+            if draft is None:
+                known = saver.check(path, request.file)
+                written = Written(hash=known, seq=request.seq, size=path.stat().st_size, is_changed=False, cells=-1)
+            else:
+                written = saver.save(request, draft, path, sign)
+        except SaveRefused:
+            raise
+        except FileChanged:
+            health.worked(place)
+            raise
+        except IndelibleError as error:
+            health.failed(error, place=place)
+            raise
+        health.worked(place)
+        return written
+
+    def merge(self, request: MergeRequest) -> MergeAnswer:
+        """Keep what the file holds and merge it with a working copy. Raises what Merger.merge raises, StoreError."""
+        store = self._upkeep.store
+        merger = Merger(self._upkeep.saver, store.blobs, store.versions)
+        return merger.merge(request, store.journal.draft(request.working_copy), self._located(request.path))
+
+    def version(self, path: str, identity: int) -> Notebook:
+        """The notebook that a kept state holds. Raises VersionUnknown, BlobDamaged, Malformed."""
+        store = self._upkeep.store
+        found = store.versions.get(self._upkeep.root_id, path, identity)
+        return read_notebook(read_base(found.chunks, store.blobs.get))
+
+    def watch(self) -> None:
+        """Tell the tabs whose notebook was written by somebody else since the last call."""
+        for live in self._upkeep.tabs:
+            if live.opening.mode == "full":
+                found = self._news(live)
+                if found is not None:
+                    live.ask({"t": "file", "wc": live.opening.working_copy, "hash": found})
+
+    def _news(self, live: Live) -> str | None:
+        """SHA-256 of a file that looks different from the last time; None when there is nothing to tell."""
+        try:
+            path = self._locate(live.opening.path)
+            status = path.stat()
+            seen = (status.st_ino, status.st_size, status.st_mtime_ns)
+            if live.seen == seen:
+                return None
+            is_first, live.seen = live.seen is None, seen
+            found = self._upkeep.saver.present(path)
+        except (IndelibleError, OSError, LookupError):
+            return None
+        return None if is_first and found == live.opening.base else found
+
+    def _located(self, path: str) -> Path:
+        try:
+            return self._locate(path)
+        except LookupError as error:
+            raise NotLocal(str(error)) from error
