@@ -108,6 +108,7 @@ describe('a notebook', () => {
     page.file.save.mockImplementationOnce(async (_path, options) => {
       await new Promise(resolve => setTimeout(resolve, 12 * S));
       page.file.write(options?.content);
+      page.type('.');
       return page.file.model(false);
     });
     page.type('!');

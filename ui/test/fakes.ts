@@ -45,7 +45,9 @@ export class FakeRecorder implements IRecorder {
   mark = vi.fn(() => ({ seq: this.seq, keys: [0] }));
   rebase = vi.fn();
   save = vi.fn<IRecorder['save']>();
-  saved = vi.fn();
+  saved = vi.fn((point: { seq: number }) => {
+    this.isAhead = this.seq > point.seq;
+  });
   settle = vi.fn(async () => undefined);
   reloading = vi.fn();
   get context(): DocumentRegistry.IContext<INotebookModel> {

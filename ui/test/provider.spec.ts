@@ -108,7 +108,11 @@ describe('opening', () => {
     page.file.write(notebook(['from', 'the', 'file']));
     await page.context.revert();
     expect(page.sources).toEqual(['from', 'the', 'file']);
-    expect(page.recorder.reloading).toHaveBeenCalledWith('hash-1', 3);
+    expect(page.recorder.reloading).toHaveBeenCalledWith(
+      'hash-1',
+      3,
+      notebook(['from', 'the', 'file']).cells
+    );
     expect(page.protection.api.open).toHaveBeenCalledTimes(1);
   });
 
