@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from . import browser, load, materialise, size
+from . import browser, load, materialise, saving, size
 
 
 def main() -> None:
     """Print all tables."""
     print("== A real browser, stock Jupyter beside ==")
     browser.main()
+    print("\n== One changed character, then Ctrl+S ==")
+    saving.main()
     print("\n== Many working copies on one server, four edits a second each ==")
     load.main([1, 50, 200, 500])
     print("\n== The core ==")

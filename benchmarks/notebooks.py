@@ -23,6 +23,21 @@ def image_notebook(path: Path, size: int) -> Path:
     return path
 
 
+def text_notebook(path: Path, size: int) -> Path:
+    """Write a notebook of about `size` bytes without any output: cells of some 10 KB of code each."""
+    dice = random.Random(size)
+    words = ["value", "compute", "alpha", "beta", "offset", "frame", "index", "total", "数据", "return"]
+    cells: list[dict[str, object]] = [code("first", "x = 1\n")]
+    written = 0
+    while written < size:
+        lines = [f"{dice.choice(words)}_{number} = {' + '.join(dice.choices(words, k=8))}" for number in range(140)]
+        cells.append(code(f"cell{len(cells)}", "\n".join(lines)))
+        written += sum(len(line.encode()) + 12 for line in lines)
+    notebook = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    path.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return path
+
+
 def code(cell_id: str, source: str, png: str | None = None) -> dict[str, object]:
     """A code cell, with an image for output if one is given."""
     output = {"output_type": "display_data", "metadata": {}, "data": {"image/png": png, "text/plain": "<Figure>"}}

@@ -63,8 +63,13 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def jupyter(app: str = "lab", *, indelible: bool = True, options: tuple[str, ...] = ()) -> Iterator[Running]:
-    """Start `jupyter APP` in folders of its own, with Indelible or (all else equal) without it."""
+def jupyter(
+    app: str = "lab", *, indelible: bool = True, collaboration: Path | None = None, options: tuple[str, ...] = ()
+) -> Iterator[Running]:
+    """Start `jupyter APP` in folders of its own, with Indelible or (all else equal) without it.
+
+    `collaboration` is the folder of a jupyter-collaboration (tools/install-rtc) that is to be active too.
+    """
     with tempfile.TemporaryDirectory(prefix="indelible-bench-") as folder:
         home = Path(folder)
         root = home / "root"
@@ -83,8 +88,15 @@ def jupyter(app: str = "lab", *, indelible: bool = True, options: tuple[str, ...
             "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
             "IPYTHONDIR": str(home / "ipython"),
         }
+        extensions = {"indelible": indelible}
+        if collaboration is not None:
+            environment |= {
+                "PYTHONPATH": str(collaboration),
+                "JUPYTER_PATH": str(collaboration / "share" / "jupyter"),
+            }
+            extensions |= {"jupyter_server_ydoc": True, "jupyter_server_fileid": True}
         (config / "jupyter_server_config.json").write_text(
-            json.dumps({"ServerApp": {"jpserver_extensions": {"indelible": indelible}}})
+            json.dumps({"ServerApp": {"jpserver_extensions": extensions}})
         )
         began = time.monotonic()
         with (home / "log").open("wb") as log:
