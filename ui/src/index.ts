@@ -22,6 +22,7 @@ import { OpenNotebooks } from './opennotebooks';
 import { AutosaveEvents } from './events';
 import { registerProvider, standBeforeProvider } from './registerprovider';
 import { Recovery } from './recovery';
+import { SaveBanner } from './savebanner';
 import { addIndicator } from './addindicator';
 import { quietConnectionLost } from './connectionlost';
 import { loadSettings } from './settings';
@@ -141,6 +142,25 @@ const recovery: JupyterFrontEndPlugin<void> = {
   }
 };
 
+const failures: JupyterFrontEndPlugin<void> = {
+  id: 'indelible:failures',
+  description: 'Says why a notebook could not be saved, and what is safe.',
+  autoStart: true,
+  requires: [IIndelible],
+  activate: (
+    app: JupyterFrontEnd,
+    { notebooks, protection, mode, trans }: IIndelible
+  ) => {
+    const { baseUrl } = app.serviceManager.serverSettings;
+    if (mode === 'full') {
+      notebooks.added.connect((_, open) => {
+        const logIn = () => void window.open(baseUrl, '_blank', 'noopener');
+        new SaveBanner({ open, protection, logIn, trans });
+      });
+    }
+  }
+};
+
 const legacy: JupyterFrontEndPlugin<void> = {
   id: 'indelible:console',
   description:
@@ -155,4 +175,12 @@ const legacy: JupyterFrontEndPlugin<void> = {
   }
 };
 
-export default [protection, provider, autosave, status, recovery, legacy];
+export default [
+  protection,
+  provider,
+  autosave,
+  status,
+  recovery,
+  failures,
+  legacy
+];

@@ -34,6 +34,11 @@ export class Notice extends Widget {
     super.dispose();
   }
 
+  /** More than the sentence says, on hover. */
+  set detail(text: string) {
+    this._text.title = text || (this._text.textContent ?? '');
+  }
+
   /** Replace the sentence and the actions. With `closeAfterMs` the notice then goes by itself. */
   say(
     text: string,

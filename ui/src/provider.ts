@@ -38,7 +38,6 @@ export class IndelibleProvider implements IContentProvider {
     this._rest = options.rest;
     this._notebooks = options.notebooks;
     this._protection = options.protection;
-    this._onFailedSave = options.onFailedSave ?? (() => undefined);
   }
 
   async get(
@@ -247,7 +246,7 @@ export class IndelibleProvider implements IContentProvider {
     }
   }
 
-  /** A failed save of a notebook that is ours is told in the indicator and not in a dialog. */
+  /** A failed save of a notebook that is ours is told by the banner and the indicator, not in a dialog. */
   private _quiet(path: string, reason: unknown): Error {
     const error = reason instanceof Error ? reason : new Error(String(reason));
     const open = this._notebooks.ready(path);
@@ -255,12 +254,10 @@ export class IndelibleProvider implements IContentProvider {
       return error;
     }
     open.saveFailed(error);
-    this._onFailedSave(open);
     return new QuietSaveError(error.message, error);
   }
 
   private _notebooks: OpenNotebooks;
-  private _onFailedSave: (open: OpenNotebook) => void;
   private _protection: IProtection;
   private _rest: Pick<IContentProvider, 'get' | 'save'>;
 }
@@ -271,6 +268,5 @@ export namespace IndelibleProvider {
     rest: Pick<IContentProvider, 'get' | 'save'>;
     notebooks: OpenNotebooks;
     protection: IProtection;
-    onFailedSave?: (open: OpenNotebook) => void;
   }
 }

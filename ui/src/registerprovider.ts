@@ -10,8 +10,6 @@ import {
 import { chooseSides } from './conflict';
 import { FileChanges } from './filechanges';
 import { IndelibleProvider, PROVIDER_ID } from './provider';
-import { SaveToast } from './savetoast';
-import { isAway } from './statustext';
 import type { IIndelible } from './tokens';
 
 const API_ENDPOINT = 'api/contents';
@@ -54,13 +52,7 @@ function makeProvider(
       });
     }
   });
-  const toast = new SaveToast(trans, () => isAway(protection.link));
-  return new IndelibleProvider({
-    rest,
-    notebooks,
-    protection,
-    onFailedSave: open => toast.tell(open)
-  });
+  return new IndelibleProvider({ rest, notebooks, protection });
 }
 
 /** Read and write the notebooks of the default drive through us. */

@@ -2,13 +2,8 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 
 import type { IProblem } from './protocol';
-import {
-  causeOf,
-  clockTime,
-  describe,
-  failureText,
-  type IStatus
-} from './statustext';
+import { failureDetail, failureText } from './savecause';
+import { causeOf, clockTime, describe, type IStatus } from './statustext';
 
 export interface IFact {
   readonly label: string;
@@ -46,6 +41,13 @@ function journalFact(status: IStatus, trans: TranslationBundle): string {
   }
 }
 
+function notSaved(failure: Error, trans: TranslationBundle): string {
+  const cause = failureText(failure, trans);
+  const detail = failureDetail(failure);
+  const text = trans.__('not saved: %1', cause);
+  return detail && detail !== cause ? `${text}. ${detail}` : text;
+}
+
 export function facts(status: IStatus, trans: TranslationBundle): IFact[] {
   const { lastSave, lastAckAt } = status;
   const list: IFact[] = [
@@ -74,9 +76,7 @@ export function facts(status: IStatus, trans: TranslationBundle): IFact[] {
   list.push(
     {
       label: trans.__('File'),
-      value: lastSave?.failure
-        ? trans.__('not saved: %1', failureText(lastSave.failure, trans))
-        : file
+      value: lastSave?.failure ? notSaved(lastSave.failure, trans) : file
     },
     {
       label: trans.__('Autosave'),

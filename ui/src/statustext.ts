@@ -107,13 +107,6 @@ export function causeOf(problem: IProblem, trans: TranslationBundle): string {
   }
 }
 
-/** Why a save failed. The browser's own words for a lost connection differ, and help nobody. */
-export function failureText(failure: Error, trans: TranslationBundle): string {
-  return failure instanceof TypeError || failure.name === 'NetworkError'
-    ? trans.__('no answer from the server')
-    : failure.message;
-}
-
 export function describeFile(
   status: IStatus,
   trans: TranslationBundle

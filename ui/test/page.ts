@@ -25,8 +25,7 @@ export class Page {
     this.provider = new IndelibleProvider({
       rest: this.file,
       notebooks: this.notebooks,
-      protection: this.protection,
-      onFailedSave: open => this.toasts.push(open)
+      protection: this.protection
     });
     this.context = new FakeContext(
       'a.ipynb',
@@ -40,7 +39,6 @@ export class Page {
   readonly notebooks: OpenNotebooks;
   readonly provider: IndelibleProvider;
   readonly context: FakeContext;
-  readonly toasts: OpenNotebook[] = [];
 
   /** Make the panel, and read the notebook. */
   async open(): Promise<OpenNotebook> {
