@@ -137,6 +137,12 @@ class FileError(IndelibleError):
         self.code = code
 
 
+class DiskLow(IndelibleError):
+    """The disk will soon be full; nothing has failed yet."""
+
+    code = "disk_low"
+
+
 class StoreError(IndelibleError):
     """The store could not be read or written; the edit is not on the server's disk."""
 

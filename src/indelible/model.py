@@ -242,13 +242,14 @@ class Draft:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """One thing that is not protected now, and why."""
+    """One thing that is not protected now, and why; a warning is of something that has not failed yet."""
 
     code: str
     message: str
     hint: str
     since: datetime
     path: str | None = None
+    is_warning: bool = False
 
 
 class Source(str, Enum):
@@ -285,7 +286,7 @@ class Save:
 
     `file` is the SHA-256 of what the tab takes the file to hold; `digest` tells whether the tab and the journal hold
     the same (notebook/render.py). `is_trusted`: every output in it may be trusted, as far as Jupyter asks.
-    `creates`: write the file also when it is gone.
+    `creates`: write the file also when it is gone. `by`: `user` or `autosave`, where the tab says so.
     """
 
     working_copy: str
@@ -297,3 +298,4 @@ class Save:
     digest: str
     is_trusted: bool
     creates: bool
+    by: str | None = None

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from .basekeeper import read_base
 from .errors import FileChanged, IndelibleError, NotLocal, SaveRefused, WorkingCopyUnknown
+from .fs.replace import real_target
 from .merging import MergeAnswer, Merger, MergeRequest
 from .model import Draft, Save
 from .notebook.nbjson import Notebook, read_notebook
 from .saver import Sign, Written
+from .space import Space
 from .tabs import Live
 from .upkeep import Upkeep
 
@@ -23,11 +26,13 @@ class NotebookFiles:
 
     def __init__(self, upkeep: Upkeep, locate: Locate) -> None:
         self._upkeep, self._locate = upkeep, locate
+        self._space = Space(upkeep.health)
 
     def snapshot(self, request: Save) -> Draft | None:
         """What is to be written: the journal as it is now; None when there was no edit. Raises StoreError."""
+        journal = self._upkeep.store.journal
         try:
-            return self._upkeep.store.journal.draft(request.working_copy)
+            return self._upkeep.guarded(lambda: journal.draft(request.working_copy))
         except WorkingCopyUnknown:
             if request.seq > 0:
                 raise SaveRefused("the journal has nothing of this notebook") from None
@@ -53,6 +58,7 @@ class NotebookFiles:
             health.failed(error, place=place)
             raise
         health.worked(place)
+        self._space.saved(real_target(path).parent, written.size)
         return written
 
     def merge(self, request: MergeRequest) -> MergeAnswer:
@@ -68,12 +74,26 @@ class NotebookFiles:
         return read_notebook(read_base(found.chunks, store.blobs.get))
 
     def watch(self) -> None:
-        """Tell the tabs whose notebook was written by somebody else since the last call."""
+        """Tell the tabs whose notebook was written by somebody else since the last call, and look at the free space."""
         for live in self._upkeep.tabs:
             if live.opening.mode == "full":
                 found = self._news(live)
                 if found is not None:
                     live.ask({"t": "file", "wc": live.opening.working_copy, "hash": found})
+
+        self._space.look(self._sizes())
+
+    def _sizes(self) -> Mapping[Path, int]:
+        """For each folder that holds an open notebook, and for the store's: the size of the largest of them."""
+        sizes: dict[Path, int] = {}
+        for live in self._upkeep.tabs:
+            if live.seen is not None:
+                with contextlib.suppress(LookupError, OSError):
+                    folder = real_target(self._locate(live.opening.path)).parent
+                    sizes[folder] = max(sizes.get(folder, 0), live.seen[1])
+        store = self._upkeep.store.folder
+        sizes[store] = max(sizes.values(), default=0)
+        return sizes
 
     def _news(self, live: Live) -> str | None:
         """SHA-256 of a file that looks different from the last time; None when there is nothing to tell."""

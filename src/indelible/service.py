@@ -11,12 +11,14 @@ from typing import Any
 
 from .afterwork import Afterwork
 from .basekeeper import ReadFile
+from .checkpointing import Checkpoints
 from .clock import Clock, SystemClock
 from .config import Settings
 from .drafts import Drafts
-from .errors import BlobUnknown, JournalOff, Malformed, StoreDamaged, StoreError
+from .errors import BlobUnknown, IndelibleError, JournalOff, Malformed, StoreDamaged, StoreError
 from .fs import free_bytes
 from .health import Health
+from .meter import Meter, NoMeter
 from .model import BlobId, Edit, Opening, Saved, Seq, State, WorkingCopy
 from .notebookfiles import Locate, NotebookFiles
 from .store.contract import Done
@@ -33,7 +35,7 @@ def _nowhere(path: str) -> Path:
 class Service:
     """Protection of the notebooks below one root directory.
 
-    `files` saves and merges, `drafts` brings back. Calls block (run them in an executor) unless they say otherwise,
+    `files` saves and merges, `drafts` brings back, `checkpoints` are Jupyter's. Calls block (run them in an executor) unless they say otherwise,
     and are safe from any thread.
     """
 
@@ -45,6 +47,7 @@ class Service:
         read_file: ReadFile,
         locate: Locate = _nowhere,
         clock: Clock | None = None,
+        meter: Meter | None = None,
     ) -> None:
         """Nothing is opened before `start`. `read_file` gives a notebook's bytes by API path, `locate` its file.
 
@@ -58,8 +61,10 @@ class Service:
         self.root = self.upkeep.root
         self.files = NotebookFiles(self.upkeep, locate)
         self.drafts = Drafts(self.upkeep, read_file)
+        self.checkpoints = Checkpoints(self.upkeep)
         self._afterwork = Afterwork(self.upkeep, read_file)
         self.upkeep.on_heavy = self._afterwork.fold
+        self._meter = meter or NoMeter()
         self._inflight: dict[tuple[str, int], float] = {}
 
     @property
@@ -113,6 +118,7 @@ class Service:
                 "hint": one.hint,
                 "since": one.since.isoformat(timespec="seconds"),
                 "path": one.path,
+                "is_warning": one.is_warning,
             }
             for one in self.health.problems
         ]
@@ -148,19 +154,30 @@ class Service:
             if missing:
                 raise BlobUnknown([blob.hex() for blob in missing])
         address = record.working_copy, record.seq
-        self._inflight[address] = time.monotonic()
+        began = self._inflight[address] = time.monotonic()
 
         def finished(seq: Seq | None, error: BaseException | None) -> None:
             self._inflight.pop(address, None)
-            if isinstance(error, StoreError):
-                self.health.failed(error)
-                if isinstance(error, StoreDamaged):
-                    self._afterwork.later(self.tick)
-            elif error is None and seq is not None:
+            if error is not None:
+                self._not_written(error)
+            elif seq is not None:
+                if isinstance(record, Edit):
+                    self._meter.acked(time.monotonic() - began)
                 self._afterwork.written(record)
             done(seq, error)
 
         store.journal.submit(record, finished)
+
+    def _not_written(self, error: BaseException) -> None:
+        """A refusal is the page's to mend; a failure of the disk, or a defect of ours, is for everybody to see."""
+        if not isinstance(error, IndelibleError):
+            error = IndelibleError(f"a defect kept an edit from being written: {error!r}")
+        elif not isinstance(error, StoreError):
+            return
+        self._meter.not_acked(error.code)
+        self.health.failed(error)
+        if isinstance(error, StoreDamaged):
+            self._afterwork.later(self.tick)
 
     def close_working_copy(self, working_copy: str, epoch: int, how: str) -> None:
         """`clean`, `discard` or `away`. Raises Superseded, StoreError."""
@@ -170,23 +187,32 @@ class Service:
         self.upkeep.store.journal.close_working_copy(working_copy, epoch, state)
 
     def renamed(self, working_copy: str | None, old: str, new: str) -> None:
-        """One working copy's notebook, or everything at and below `old`, has another path."""
-        self.upkeep.store.journal.rename(working_copy, old, new, self.upkeep.root_id)
+        """One working copy's notebook, or everything at and below `old`, has another path. May be told twice."""
+        store, root = self.upkeep.store, self.upkeep.root_id
+        store.journal.rename(working_copy, old, new, root)
+        if working_copy is None:
+            store.versions.rename(root, old, new, self.upkeep.clock.now())
         self.tabs.renamed(working_copy, old, new)
 
     # -- status --
 
+    def unacked(self) -> tuple[int, float]:
+        """Number of edits that wait for their ack, and how long the oldest has, in seconds. Does not block."""
+        # A list is made in one step, while other threads go on adding and removing.
+        waiting = list(self._inflight.values())
+        return len(waiting), time.monotonic() - min(waiting) if waiting else 0.0
+
     def status(self) -> dict[str, Any]:
         """What `indelible status` prints."""
         store = self.store
-        oldest = min(self._inflight.values(), default=None)
+        unacked, oldest = self.unacked()
         report: dict[str, Any] = {
             "root": self.root,
             "pid": os.getpid(),
             "journal": self.settings.journal,
             "autosave_interval_ms": self.settings.autosave_interval_ms,
-            "oldest_unacked_s": None if oldest is None else round(time.monotonic() - oldest, 3),
-            "unacked": len(self._inflight),
+            "oldest_unacked_s": round(oldest, 3) if unacked else None,
+            "unacked": unacked,
             "failures": dict(self.health.failures),
             "problems": self.problems(),
             "store": None,

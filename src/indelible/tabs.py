@@ -28,6 +28,9 @@ class Tabs:
     def __init__(self) -> None:
         self._live: dict[str, Live] = {}
 
+    def __len__(self) -> int:
+        return len(self._live)
+
     def __contains__(self, working_copy: str) -> bool:
         return working_copy in self._live
 

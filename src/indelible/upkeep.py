@@ -54,7 +54,7 @@ class Upkeep:
         if not self.settings.journal:
             raise JournalOff
         if self.is_open is None:
-            problems = [one for one in self.health.problems if one.code != "journal_off"]
+            problems = [one for one in self.health.problems if one.code != "journal_off" and not one.is_warning]
             raise StoreError(problems[0].message if problems else "the store is not open yet")
         return self.is_open
 

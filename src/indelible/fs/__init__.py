@@ -75,6 +75,11 @@ def free_bytes(path: Path) -> int:
     return shutil.disk_usage(path).free
 
 
+def device_and_free(path: Path) -> tuple[int, int]:
+    """Number of the device that holds `path`, and the bytes that this user may still write on it. Raises OSError."""
+    return path.stat().st_dev, free_bytes(path)
+
+
 def explained(error: OSError, path: Path) -> StoreError:
     """The store's error for an error of the operating system."""
     if error.errno in FULL:

@@ -59,6 +59,11 @@ def explained(error: OSError, path: Path) -> FileError | FileGone:
     )
 
 
+def circumstances(path: Path) -> str:
+    """What else a log should say of a file that could not be written: free space, owner, rights. Never raises."""
+    return f"{_free(path)}; {_rights(path)}"
+
+
 def _free(path: Path) -> str:
     try:
         return f"{free_bytes(path.parent) / 2**20:.1f} MB free"

@@ -172,6 +172,7 @@ def _save(message: Object, tab: str) -> Save:
         digest=f.a_sha256(required(message, "digest"), "digest"),
         is_trusted=f.a_bool(required(message, "trusted"), "trusted"),
         creates=f.a_bool(message.get("creates", False), "creates"),
+        by=None if message.get("by") is None else f.one_of(message["by"], "by", ("user", "autosave")),
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import BlobUnknown, IndelibleError, StalePart
-from ..model import Draft, Edit, Opening, Save, Saved, Seq
+from ..model import Edit, Opening, Save, Saved, Seq
 from ..notebook.messages import Closed, Have, Hello, Message, Ping, Renamed, Upload
 from ..notebook.wire import PROTOCOL
 from ..service import Service
@@ -17,8 +17,8 @@ log = logging.getLogger("indelible")
 Reply = Callable[[dict[str, Any]], None]
 """Sends a message to the tab. Called on any thread."""
 
-OnSave = Callable[[Save, Draft | None, Reply], None]
-"""Writes what was in the journal when the save was asked for, later; the answer goes through `reply`."""
+OnSave = Callable[[Save, Reply], None]
+"""Takes what is in the journal at once, writes it later; the answer goes through `reply`."""
 
 
 class Desk:
@@ -78,7 +78,7 @@ class Desk:
             self._reply({"t": "want", "id": message.id, "hashes": [blob.hex() for blob in lacking]})
         elif isinstance(message, Save):
             # In turn with the edits: what comes after the save is not in it.
-            self._on_save(message, service.files.snapshot(message), self._reply)
+            self._on_save(message, self._reply)
         elif isinstance(message, Renamed):
             service.renamed(message.working_copy, "", message.path)
             self._reply({"t": "ack", "wc": message.working_copy, "seq": 0, "renamed": True})

@@ -19,8 +19,11 @@ from ..errors import IndelibleError
 from ..service import Service
 from . import fallback, rest
 from .autosave import HELP, NAME, interval_ms
+from .events import Events
 from .feed import FeedHandler
-from .saving import Saves
+from .metrics import Metrics, shared
+from .savereports import SaveReports
+from .saving import Saves, is_announced_by_us
 
 TICK_S = 5
 EVENTS = "https://events.jupyter.org/jupyter_server/contents_service/v1"
@@ -47,6 +50,7 @@ class Indelible(ExtensionApp):
     ).tag(config=True)
 
     service: Service
+    metrics: Metrics
     _failure: Exception | None = None
     # There while the service runs.
     _ticking: ioloop.PeriodicCallback | None = None
@@ -68,16 +72,21 @@ class Indelible(ExtensionApp):
         # user wrote into jupyter_notebook_config.py reaches `jupyter lab` through the notebook extension.
         self.update_config(Config({"Indelible": self.serverapp.config.get("Indelible", {})}))
         contents = self.serverapp.contents_manager
+        assert self.serverapp.event_logger is not None
+        events = Events(self.serverapp.event_logger, ioloop.IOLoop.current())
+        self.metrics = shared()
         self.service = Service(
             self._plain_settings(),
             root=contents.root_dir or Path.cwd(),
             read_file=self._read,
             locate=lambda path: self.saves.locate(path),
+            meter=self.metrics,
         )
-        self.saves = Saves(contents, self.service)
+        self.saves = Saves(contents, self.service, SaveReports(self.metrics, events), events)
+        self.service.health.watch(events.turned)
+        self.metrics.now.include(self.service)
         self.service.start()
         self.settings["indelible_service"] = self.service
-        assert self.serverapp.event_logger is not None
         self.serverapp.event_logger.add_listener(schema_id=EVENTS, listener=self._on_contents_event)
         self._ticking = ioloop.PeriodicCallback(self._tick, TICK_S * 1000)
         self._ticking.start()
@@ -87,7 +96,7 @@ class Indelible(ExtensionApp):
         if self._failure is not None:
             self.handlers.append(fallback.route(self._failure, self.serverapp.config))
             return
-        known = {"service": self.service, "saves": self.saves}
+        known = {"service": self.service, "saves": self.saves, "metrics": self.metrics}
         self.handlers.extend(
             [
                 (fallback.HELLO, rest.HelloHandler, known),
@@ -108,12 +117,14 @@ class Indelible(ExtensionApp):
         if self._ticking is not None:
             self._ticking.stop()
             await self.saves.close()
+            self.metrics.now.exclude(self.service)
             await asyncio.get_running_loop().run_in_executor(None, self.service.close)
 
     def _close_service(self) -> None:
         """Let go of the store, which nobody could reach through this server."""
         try:
             if hasattr(self, "service"):
+                self.metrics.now.exclude(self.service)
                 self.service.close()
         except Exception:
             self.log.exception("Indelible's store could not be closed")
@@ -150,6 +161,8 @@ class Indelible(ExtensionApp):
         await asyncio.get_running_loop().run_in_executor(None, self.service.tick)
 
     async def _on_contents_event(self, logger: Any, schema_id: str, data: dict[str, Any]) -> None:
+        if data.get("action") == "save" and str(data["path"]).endswith(".ipynb") and not is_announced_by_us.get():
+            self.metrics.saved_by_jupyter()
         if data.get("action") != "rename":
             return
         old, new = str(data["source_path"]).strip("/"), str(data["path"]).strip("/")

@@ -21,6 +21,7 @@ from ..notebook.messages import Message, Upload
 from ..notebook.wire import parse, parse_upload
 from ..service import Service
 from .dispatch import Desk, refusal
+from .metrics import Metrics
 from .saving import Saves
 
 PING_S, PONG_WITHIN_S = 5, 12
@@ -35,8 +36,8 @@ class FeedHandler(WebSocketMixin, JupyterHandler, websocket.WebSocketHandler):
 
     auth_resource = "contents"
 
-    def initialize(self, service: Service, saves: Saves) -> None:
-        self._service, self._saves = service, saves
+    def initialize(self, service: Service, saves: Saves, metrics: Metrics) -> None:
+        self._service, self._saves, self._metrics = service, saves, metrics
         self._arrived: asyncio.Queue[str | bytes] = asyncio.Queue()
         self._outgoing: deque[dict[str, Any]] = deque()
         self._is_sending = False
@@ -122,7 +123,9 @@ class FeedHandler(WebSocketMixin, JupyterHandler, websocket.WebSocketHandler):
 
     def _parsed(self, raw: str | bytes) -> Message | Upload:
         if isinstance(raw, bytes):
+            self._metrics.received("blobs", raw)
             return parse_upload(raw)
+        self._metrics.received("feed", raw)
         if len(raw) > MESSAGE_BYTES:
             raise TooLarge(f"a message of {len(raw)} characters")
         return parse(raw, self._desk.tab)

@@ -29,11 +29,12 @@ from ..errors import (
     WorkingCopyUnknown,
 )
 from ..merging import MergeRequest
-from ..model import Draft, Save
+from ..model import Save
 from ..notebook import fields
 from ..notebook.wire import PROTOCOL, decode, parse_batch, parse_message
 from ..service import Service
 from .dispatch import Desk, refusal
+from .metrics import Metrics
 from .saving import Saves
 
 T = TypeVar("T")
@@ -61,8 +62,8 @@ class Endpoint(APIHandler):
 
     auth_resource = "contents"
 
-    def initialize(self, service: Service, saves: Saves) -> None:
-        self.service, self.saves = service, saves
+    def initialize(self, service: Service, saves: Saves, metrics: Metrics) -> None:
+        self.service, self.saves, self.metrics = service, saves, metrics
 
     async def away(self, work: Callable[[], T]) -> T:
         """Call the service off the event loop."""
@@ -164,8 +165,7 @@ class MergeHandler(Endpoint):
             path=fields.a_path(fields.required(body, "path"), "path", 4096),
             file=None if file is None else fields.a_sha256(file, "file"),
         )
-        answer = await self.away(lambda: self.service.files.merge(request))
-        is_trusted = await self.saves.is_signed(answer.theirs_notebook)
+        answer, is_trusted = await self.saves.merge(request)
         self.finish(await self.away(lambda: json.dumps(answer.to_json(is_trusted=is_trusted))))
 
 
@@ -197,12 +197,13 @@ class EditsHandler(Endpoint):
     async def post(self) -> None:
         if len(self.request.body) > EDITS_BYTES:
             raise TooLarge(f"a body of {len(self.request.body)} bytes")
+        self.metrics.received("feed", self.request.body)
         tab, messages = parse_batch(self.request.body)
         replies = await self.away(lambda: take_all(self.service, tab, messages))
         self.finish(json.dumps({"replies": replies}))
 
 
-def no_save(request: Save, draft: Draft | None, reply: Callable[[dict[str, Any]], None]) -> None:
+def no_save(request: Save, reply: Callable[[dict[str, Any]], None]) -> None:
     """A page that goes hears no answer: saves come by the feed."""
     raise Malformed("t: 'save' is taken by the feed only")
 

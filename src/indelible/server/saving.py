@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
 from functools import partial
 from hmac import HMAC
 from pathlib import Path
@@ -18,17 +20,35 @@ from jupyter_server.services.contents import filemanager, largefilemanager
 from jupyter_server.services.contents.filemanager import FileContentsManager
 from nbformat.sign import yield_everything
 
-from ..errors import FileChanged, IndelibleError, NotLocal, SaveRefused
+from ..errors import (
+    BaseUnavailable,
+    FileChanged,
+    IndelibleError,
+    NotLocal,
+    SaveRefused,
+    Superseded,
+    WorkingCopyUnknown,
+)
+from ..fs.failures import circumstances
+from ..merging import MergeAnswer, MergeRequest
 from ..model import Draft, Save, Seq
 from ..notebook.layout import read_layout
 from ..notebook.nbjson import page_cell
 from ..saver import Written
 from ..service import Service
 from .dispatch import Reply, unsaved
+from .events import Events
+from .savereports import SaveReports
 
 log = logging.getLogger("indelible")
 
 SIGN_WITHIN_S = 20
+
+FOR_JUPYTER = (SaveRefused, BaseUnavailable, Superseded, WorkingCopyUnknown)
+"""After these the page sends the whole notebook through Jupyter's own API."""
+
+is_announced_by_us: ContextVar[bool] = ContextVar("is_announced_by_us", default=False)
+"""Whether Jupyter's event of a save is about a file that we have written. Listeners run in the emitter's context."""
 
 JUPYTERS_OWN = tuple(
     owner.save
@@ -44,8 +64,9 @@ JUPYTERS_OWN = tuple(
 class Saves:
     """Saves of one server, written by the service, announced as Jupyter's own are."""
 
-    def __init__(self, contents: Any, service: Service) -> None:
+    def __init__(self, contents: Any, service: Service, reports: SaveReports, events: Events) -> None:
         self._contents, self._service = contents, service
+        self._reports, self._events = reports, events
         self._workers = ThreadPoolExecutor(2, thread_name_prefix="indelible-save")
         self._running: set[asyncio.Task[None]] = set()
 
@@ -71,9 +92,16 @@ class Saves:
             raise LookupError(f"{type(contents).__name__} does not keep notebooks as local files")
         return Path(contents._get_os_path(path))  # type: ignore[no-untyped-call]
 
-    def begin(self, loop: asyncio.AbstractEventLoop, request: Save, draft: Draft | None, reply: Reply) -> None:
-        """Start a save on the server's event loop; from any thread. The answer goes through `reply`."""
-        loop.call_soon_threadsafe(self._begin, request, draft, reply)
+    def begin(self, loop: asyncio.AbstractEventLoop, request: Save, reply: Reply) -> None:
+        """Take what the journal holds now, and start a save of it on the server's event loop; from any thread.
+
+        Blocks for the taking only. The answer goes through `reply`.
+        """
+        try:
+            taken: Draft | IndelibleError | None = self._service.files.snapshot(request)
+        except IndelibleError as error:
+            taken = error
+        loop.call_soon_threadsafe(self._begin, request, taken, reply)
 
     async def close(self) -> None:
         """Let what is under way end."""
@@ -81,34 +109,54 @@ class Saves:
             await asyncio.wait(self._running)
         self._workers.shutdown(wait=True)
 
-    def _begin(self, request: Save, draft: Draft | None, reply: Reply) -> None:
-        task = asyncio.get_running_loop().create_task(self._save(request, draft, reply))
+    def _begin(self, request: Save, taken: Draft | IndelibleError | None, reply: Reply) -> None:
+        task = asyncio.get_running_loop().create_task(self._save(request, taken, reply))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
-    async def _save(self, request: Save, draft: Draft | None, reply: Reply) -> None:
+    async def _save(self, request: Save, taken: Draft | IndelibleError | None, reply: Reply) -> None:
+        began = time.monotonic()
         try:
-            reply(await self._saved(request, draft))
-        except SaveRefused as error:
-            log.info("%s is saved through Jupyter's own API: %s [%s]", request.path, error, error.code)
+            if isinstance(taken, IndelibleError):
+                raise taken
+            reply(await self._saved(request, taken, began))
+        except FOR_JUPYTER as error:
+            self._reports.refused(request, error, time.monotonic() - began)
             reply(unsaved(request, error))
-        except FileChanged as error:
-            log.info("%s was not saved: %s", request.path, error)
-            reply(unsaved(request, error) | {"found": error.found})
         except IndelibleError as error:
-            log.error("%s was not saved: %s; edits up to %d wait in the journal", request.path, error, request.seq)
-            reply(unsaved(request, error))
+            found = {"found": error.found} if isinstance(error, FileChanged) else {}
+            reply(unsaved(request, error) | found)
+            draft = None if isinstance(taken, IndelibleError) else taken
+            seconds, around = time.monotonic() - began, await self._circumstances(request, error)
+            self._reports.failed(request, error, seconds, draft=draft, around=around)
         except Exception as error:
             log.exception("A save of %s met a defect", request.path)
-            reply(unsaved(request, SaveRefused(f"a defect: {error!r}")))
+            refusal = SaveRefused(f"a defect: {error!r}")
+            self._reports.refused(request, refusal, time.monotonic() - began)
+            reply(unsaved(request, refusal))
 
-    async def _saved(self, request: Save, draft: Draft | None) -> dict[str, Any]:
+    async def _circumstances(self, request: Save, error: IndelibleError) -> str:
+        """Asked of the disk away from the event loop: it is in trouble."""
+        try:
+            path = Path(error.path or self.locate(request.path))
+        except LookupError:
+            return "no local file"
+        return await asyncio.get_running_loop().run_in_executor(self._workers, circumstances, path)
+
+    async def merge(self, request: MergeRequest) -> tuple[MergeAnswer, bool]:
+        """Merge a changed file, and whether Jupyter trusts it. Raises what the service's merge raises."""
+        answer = await asyncio.get_running_loop().run_in_executor(None, self._service.files.merge, request)
+        self._events.merged(request, answer)
+        return answer, await self.is_signed(answer.theirs_notebook)
+
+    async def _saved(self, request: Save, draft: Draft | None, began: float) -> dict[str, Any]:
         why = self.why_full()
         if why is not None:
             raise NotLocal(why)
         loop = asyncio.get_running_loop()
         sign = partial(self._sign, loop) if request.is_trusted else None
         written = await loop.run_in_executor(self._workers, self._service.files.save, request, draft, sign)
+        self._reports.saved(request, written, time.monotonic() - began)
         model = await ensure_async(self._contents.get(request.path, content=False))
         if draft is not None:
             self._announce(request.path, model)
@@ -116,11 +164,14 @@ class Saves:
 
     def _announce(self, path: str, model: dict[str, Any]) -> None:
         """Hooks and events, as after Jupyter's own save. The file is written: their failures do not undo that."""
+        ours = is_announced_by_us.set(True)
         try:
             self._contents.run_post_save_hooks(model=model, os_path=str(self.locate(path)))
             self._contents.emit(data={"action": "save", "path": path})
         except Exception:
             log.exception("%s is saved, but a post-save hook failed", path)
+        finally:
+            is_announced_by_us.reset(ours)
 
     async def is_signed(self, notebook: dict[str, Any]) -> bool:
         """Whether Jupyter trusts the outputs of a notebook of this content."""
