@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from .clock import Clock
-from .errors import IndelibleError
+from .errors import FileError, FileGone, IndelibleError
 from .model import Problem
 
 log = logging.getLogger("indelible")
@@ -67,12 +67,18 @@ class Health:
             if gone is not None:
                 self._turn(gone, is_over=True)
         if gone is not None:
-            words = "No longer: %s [%s]" if gone.is_warning else "Protected again: %s [%s] is over"
-            log.warning(words, gone.message, gone.code)
+            log.warning("Over: %s: %s [%s]", _what(gone), gone.message, gone.code)
             self._tell()
 
     def _problem(self, error: IndelibleError) -> Problem:
-        return Problem(code=error.code, message=str(error), hint=error.hint, since=self._clock.now(), path=error.path)
+        return Problem(
+            code=error.code,
+            message=str(error),
+            hint=error.hint,
+            since=self._clock.now(),
+            path=error.path,
+            is_about_file=isinstance(error, (FileError, FileGone)),
+        )
 
     def _has(self, problem: Problem, place: str) -> None:
         with self._lock:
@@ -88,8 +94,8 @@ class Health:
                     self._turn(known, is_over=True)
                 self._turn(problem, is_over=False)
         if not is_known:
-            level, words = (logging.WARNING, "Soon") if problem.is_warning else (logging.ERROR, "Not protected")
-            log.log(level, "%s: %s [%s] %s", words, problem.message, problem.code, problem.hint)
+            level = logging.WARNING if problem.is_warning else logging.ERROR
+            log.log(level, "%s: %s [%s] %s", _what(problem), problem.message, problem.code, problem.hint)
         self._tell()
 
     def _turn(self, problem: Problem, *, is_over: bool) -> None:
@@ -100,3 +106,9 @@ class Health:
         problems = self.problems
         for observer in list(self._observers):
             observer(problems)
+
+
+def _what(problem: Problem) -> str:
+    if problem.is_warning:
+        return "Warning"
+    return "Not saved" if problem.is_about_file else "Not protected"

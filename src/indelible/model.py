@@ -242,7 +242,11 @@ class Draft:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """One thing that is not protected now, and why; a warning is of something that has not failed yet."""
+    """One thing that is not protected now, and why.
+
+    A warning is of something that has not failed yet. What is about a user's file keeps that from being saved, while
+    its edits are safe in the journal.
+    """
 
     code: str
     message: str
@@ -250,6 +254,7 @@ class Problem:
     since: datetime
     path: str | None = None
     is_warning: bool = False
+    is_about_file: bool = False
 
 
 class Source(str, Enum):

@@ -117,6 +117,7 @@ class Service:
                 "since": one.since.isoformat(timespec="seconds"),
                 "path": one.path,
                 "is_warning": one.is_warning,
+                "is_about_file": one.is_about_file,
             }
             for one in self.health.problems
         ]

@@ -89,9 +89,13 @@ export interface IRecorder extends IDisposable {
   readonly canSave: boolean;
   /**
    * Have the server write the file, with everything up to now. `file`: SHA-256 of what it is taken to hold. Rejects
-   * with SaveFailure; `saved` is to be called after it resolves.
+   * with SaveFailure; `saved` is to be called after it resolves. `by`: who wants it, for the server's records.
    */
-  save(file: string | null, creates?: boolean): Promise<IWrote>;
+  save(
+    file: string | null,
+    creates?: boolean,
+    by?: 'user' | 'autosave'
+  ): Promise<IWrote>;
   /** Put everything into an edit now, so that the journal will hold what the page shows; the number of the last. */
   settle(): number;
   readonly epoch: number;

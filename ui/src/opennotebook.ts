@@ -183,7 +183,7 @@ export class OpenNotebook implements IDisposable {
     if (!recorder) {
       throw new SaveFailure('offline', 'nothing is recorded');
     }
-    const asked = recorder.save(this.fileHash, creates);
+    const asked = recorder.save(this.fileHash, creates, this._by);
     const wrote = await asked;
     if (this._points.length > 0) {
       // What was typed between the start of the save and the question is in the file, too.

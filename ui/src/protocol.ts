@@ -102,6 +102,7 @@ export interface ISave {
   trusted: boolean;
   /** Write the file also when it is gone. */
   creates?: boolean;
+  by?: 'user' | 'autosave';
 }
 
 export type How = 'clean' | 'discard' | 'away';
@@ -123,6 +124,10 @@ export interface IProblem {
   hint: string;
   since: string;
   path: string | null;
+  /** Nothing has failed yet. */
+  is_warning?: boolean;
+  /** A file cannot be saved, while its edits are safe in the journal. */
+  is_about_file?: boolean;
 }
 
 export interface INack {

@@ -167,7 +167,11 @@ export class Recorder implements IRecorder {
     return this._mode === 'full' && this._sender.isReady && !this._isDisposed;
   }
 
-  save(file: string | null, creates = false): Promise<IWrote> {
+  save(
+    file: string | null,
+    creates = false,
+    by?: 'user' | 'autosave'
+  ): Promise<IWrote> {
     if (!this.canSave) {
       const failure = new SaveFailure('offline', 'the server is not in reach');
       return Promise.reject(failure);
@@ -188,7 +192,8 @@ export class Recorder implements IRecorder {
         file,
         digest: this._notebook.digest(),
         trusted: isTrusted(this.context.model),
-        ...(creates ? { creates } : {})
+        ...(creates ? { creates } : {}),
+        ...(by ? { by } : {})
       })
     );
   }

@@ -70,7 +70,9 @@ export function blockingProblem(status: IStatus): IProblem | null {
   return (
     problems.find(
       // A path in the server's file system is the store's; any other is a notebook's.
-      ({ code, path }) =>
+      ({ code, path, is_warning, is_about_file }) =>
+        !is_warning &&
+        !is_about_file &&
         (BLOCKING.has(code) || (code === REPORT && isStuck)) &&
         (!path || path === status.path || path.startsWith('/'))
     ) ?? null
@@ -81,9 +83,15 @@ export function blockingProblem(status: IStatus): IProblem | null {
 export function causeOf(problem: IProblem, trans: TranslationBundle): string {
   switch (problem.code) {
     case 'disk_full':
-      return trans.__('the server’s disk is full');
+      return problem.is_about_file
+        ? trans.__('the disk of the file is full')
+        : trans.__('the server’s disk is full');
+    case 'disk_low':
+      return trans.__('the server’s disk is nearly full');
     case 'read_only':
-      return trans.__('the server cannot write to its store');
+      return problem.is_about_file
+        ? trans.__('the file is on a disk that is read-only')
+        : trans.__('the server cannot write to its store');
     case 'store_damaged':
       return trans.__('the server’s store is damaged');
     case 'store_unreachable':
@@ -208,11 +216,7 @@ export function describeProtection(
     );
   }
   if (pending === 0) {
-    return {
-      level: 'protected',
-      protection: trans.__('Protected'),
-      advice: null
-    };
+    return protectedNow(status, trans);
   }
   if (
     status.oldestUnackedAt !== null &&
@@ -233,6 +237,21 @@ export function describeProtection(
     );
   }
   return { level: 'saving', protection: trans.__('Saving…'), advice: null };
+}
+
+/** Everything is on the server's disk; a warning is told, and changes nothing in that. */
+function protectedNow(
+  { problems }: IStatus,
+  trans: TranslationBundle
+): Protection {
+  const warning = problems.find(({ is_warning }) => is_warning);
+  return {
+    level: 'protected',
+    protection: warning
+      ? trans.__('Protected, but %1', causeOf(warning, trans))
+      : trans.__('Protected'),
+    advice: warning?.hint || null
+  };
 }
 
 function away(status: IStatus, trans: TranslationBundle): Protection {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { duration, facts, hoverText } from '../src/statusdetails';
+import { detailsNode, duration, facts, hoverText } from '../src/statusdetails';
 import {
   clockTime,
   describe as say,
@@ -140,11 +140,43 @@ describe('the protection', () => {
       { problems: [problem('read_only', { path: 'b.ipynb' })] },
       'protected',
       'Protected'
+    ],
+    [
+      'a file that cannot be saved, while the journal takes every edit',
+      {
+        problems: [
+          problem('disk_full', { path: '/home/a.ipynb', is_about_file: true })
+        ]
+      },
+      'protected',
+      'Protected'
+    ],
+    [
+      'a disk that is nearly full',
+      { problems: [problem('disk_low', { path: '/home', is_warning: true })] },
+      'protected',
+      'Protected, but the server’s disk is nearly full'
+    ],
+    [
+      'a warning and a problem',
+      {
+        problems: [
+          problem('disk_low', { path: '/home', is_warning: true }),
+          problem('disk_full', { path: '/home/store' })
+        ]
+      },
+      'bad',
+      'Not protected, because the server’s disk is full'
     ]
   ])('%s', (_, values, level, expected) => {
     const text = say(status(values), trans);
     expect(text.protection).toBe(expected);
     expect(text.level).toBe(level);
+  });
+
+  it('gives a warning’s advice', () => {
+    const problems = [problem('disk_low', { is_warning: true })];
+    expect(say(status({ problems }), trans).advice).toBe('do this');
   });
 
   it('says what to do, with the server’s hint', () => {
@@ -177,6 +209,21 @@ describe('the details', () => {
     expect(hoverText(status({ lastSave }), trans)).toContain(
       'not saved: Permission denied'
     );
+  });
+  it('show a warning with its figures', () => {
+    const problems = [problem('disk_low', { path: '/home', is_warning: true })];
+    const shown = detailsNode(status({ problems }), trans);
+    expect(shown.dataset.level).toBe('protected');
+    expect(
+      [...shown.querySelectorAll('.jp-Indelible-problem > *')].map(
+        node => node.textContent
+      )
+    ).toEqual([
+      'the server’s disk is nearly full',
+      'disk_low happened',
+      'do this',
+      '/home'
+    ]);
   });
   it('say durations as people do', () => {
     expect(

@@ -31,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
         _print(report)
     if report["errors"]:
         return exits.UNREACHABLE
-    if any(server["problems"] for server in report["servers"]):
+    if any(not problem.get("is_warning") for server in report["servers"] for problem in server["problems"]):
         return exits.NOT_PROTECTED
     if not report["servers"] and not report["waiting"]:
         return exits.NOTHING_FOUND
@@ -89,10 +89,16 @@ def _print(report: dict[str, Any]) -> None:
             note = "newer than its file" if one["is_draft"] else "as in its file"
             print(f"  {one['state']:<12} {one['path']}: {note}, last edit {one['edited_at']}")
         for problem in server["problems"]:
-            print(f"  NOT PROTECTED: {problem['message']} [{problem['code']}]\n    {problem['hint']}")
+            print(f"  {_what(problem)}: {problem['message']} [{problem['code']}]\n    {problem['hint']}")
         if server["failures"]:
             print("  failures     " + ", ".join(f"{name} {count}" for name, count in server["failures"].items()))
     for one in report["waiting"]:
         print(f"Draft without a server: {one['path']}, {one['state']}, last edit {one['edited_at']} ({one['wc']})")
     for error in report["errors"]:
         print(f"Could not be read: {error['message']} [{error['error']}]")
+
+
+def _what(problem: dict[str, Any]) -> str:
+    if problem.get("is_warning"):
+        return "WARNING"
+    return "NOT SAVED" if problem.get("is_about_file") else "NOT PROTECTED"

@@ -65,6 +65,7 @@ class Events:
             "message": problem.message,
             "hint": problem.hint,
             "is_warning": problem.is_warning,
+            "is_about_file": problem.is_about_file,
             "since": problem.since.isoformat(timespec="seconds"),
         }
         self._emit(PROTECTION, event if problem.path is None else event | {"path": problem.path})
