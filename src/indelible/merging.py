@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .basekeeper import read_base
-from .errors import BlobDamaged, BlobUnknown, FileGone, JournalBehind, Malformed, NotANotebook
-from .fs.failures import failure
+from .errors import BlobDamaged, BlobUnknown, JournalBehind, Malformed, NotANotebook
 from .model import Draft, Source, Version
 from .notebook.compare import same_json
 from .notebook.merge import Conflict, Merged, merge
@@ -100,18 +99,14 @@ class Merger:
         one = draft.working_copy
         if one.seq != request.seq:
             raise JournalBehind(f"the journal is at edit {one.seq}", path=one.path)
-        with failure(path):
-            try:
-                content = path.read_bytes()
-            except FileNotFoundError as error:
-                raise FileGone(path=path) from error
+        content = self._saver.read(path)
         digest = hashlib.sha256(content).hexdigest()
         kept = self._keep(one.root, one.path, content, digest, Source.EXTERNAL)
         try:
             theirs = read_notebook(content)
         except Malformed as error:
             raise NotANotebook(f"the file on disk is no notebook any more: {error}", path=path) from error
-        ours = without_trust(make_whole(draft, self._blobs.get, path.read_bytes).content)
+        ours = without_trust(make_whole(draft, self._blobs.get, lambda: content).content)
         merged = merge(self._base(draft, request.file), ours, theirs)
         mine = None
         if merged.conflicts:
@@ -120,8 +115,9 @@ class Merger:
         return MergeAnswer(theirs=digest, merged=merged, ours=ours, theirs_notebook=theirs, kept=kept, mine=mine)
 
     def _keep(self, root: str, path: str, content: bytes, digest: str, source: Source) -> Version:
-        """Once, however often it is asked for."""
-        known = [one for one in self._versions.of(root, path) if one.hash == digest]
+        """Once, however often it is asked for; a checkpoint does not count, since the next one takes its place."""
+        versions = self._versions.of(root, path)
+        known = [one for one in versions if one.hash == digest and one.source is not Source.CHECKPOINT]
         if known:
             return known[-1]
         return self._saver.keep_bytes(content, root=root, name=path, source=source)

@@ -48,6 +48,12 @@ SWEEP_AFTER_S = 3600
 
 Sign = Callable[[bytes], None]
 """Called with the new content, before it takes the old one's place."""
+Pieces = Callable[[], Iterator[bytes]]
+"""Gives the new content; anew at each call."""
+Announce = Callable[[str], None]
+"""Called with the new content's hash, when it is about to take the old one's place."""
+TRIES = 5
+"""How often a file is replaced that somebody else keeps writing at the same moment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +82,7 @@ class Saver:
         self._hashes: OrderedDict[Path, tuple[files.Identity, str]] = OrderedDict()
         self._locks: dict[Path, threading.Lock] = {}
         self._lock = threading.Lock()
-        self._swept: set[Path] = set()
+        self._swept: dict[Path, float] = {}
 
     def save(self, request: Save, draft: Draft, path: Path, sign: Sign | None = None) -> Written:
         """Write `draft` as the file at `path`; on return it is there, whole, and on disk.
@@ -104,10 +110,49 @@ class Saver:
             return found
 
     def present(self, path: Path) -> str:
-        """SHA-256 of what a file holds. Raises FileGone, FileError."""
+        """SHA-256 of what a file holds, never from the middle of a save. Raises FileGone, FileError."""
         target = files.real_target(path)
-        with failure(target):
+        with self._alone(target), failure(target):
             return self._present(target)
+
+    def read(self, path: Path, within_s: float = -1) -> bytes:
+        """What a file holds, never from the middle of a save. Raises FileGone, FileError, NotLocal.
+
+        Waits for a save of the file no longer than `within_s` seconds (below 0: as long as it takes).
+        """
+        target = files.real_target(path)
+        with self._alone(target, within_s), failure(target):
+            _status(target)
+            return target.read_bytes()
+
+    def put(
+        self,
+        path: Path,
+        content: bytes,
+        *,
+        root: str,
+        name: str,
+        source: Source,
+        note: str = "",
+        within_s: float = -1,
+    ) -> Version | None:
+        """Give a file new content, whole; on return it is on disk. A missing file is made.
+
+        What it held is kept before, as the version that is returned; None when nothing had to be replaced.
+        Raises FileGone when its folder is gone, FileError, NotLocal, StoreError: then the file is as it was.
+        """
+        target = files.real_target(path)
+
+        def keep() -> Version:
+            return self.keep(target, root=root, name=name, source=source, note=note)
+
+        with self._alone(target, within_s), failure(target):
+            self._sweep(target.parent)
+            for _ in range(TRIES - 1):
+                # Written by somebody else between our look and the exchange: then theirs is kept, too.
+                with contextlib.suppress(FileChanged, FileExistsError):
+                    return self._put(target, content, keep)
+            return self._put(target, content, keep)
 
     def keep(self, path: Path, *, root: str, name: str, source: Source, note: str = "") -> Version:
         """Keep what the file at `path` holds now as a version. Raises FileGone, FileError, StoreError."""
@@ -150,9 +195,21 @@ class Saver:
             rendered = render(draft, layout, read, self._blobs.get)
             self._agree(request, rendered)
             if list(rendered.pieces) == [Span(0, size)] and digest == present:
+                if present == one.written:
+                    # Of a save that was cut off, or failed: nobody has said yet that it is on disk.
+                    files.sync_file(target)
                 return _written(present, one, rendered, is_changed=False)
+            if one.base == digest and one.base_chunks is None:
+                # Once the file is replaced, nothing else has what later edits build on, should we be killed.
+                self._journal.keep_base(one.id, digest, keep_content(read(0, size), self._blobs))
             shrunk = self._keep_shrunk(one, target, layout, rendered)
-            new = self._replace(one, target, present, rendered, read, sign)
+            new = self._replace(
+                target,
+                present,
+                lambda: _bytes_of(rendered, read),
+                lambda digest: self._journal.writing(one.id, digest, one.seq),
+                sign,
+            )
         self._remember(new, rendered.layout)
         return _written(new, one, rendered, is_changed=True, shrunk=shrunk)
 
@@ -169,90 +226,86 @@ class Saver:
         layout = self._layout(hashlib.sha256(base).hexdigest(), lambda: base)
         rendered = render(draft, layout, lambda start, end: base[start:end], self._blobs.get)
         self._agree(request, rendered)
-        staged = self._stage(target, rendered, lambda start, end: base[start:end], sign)
-        try:
-            self._journal.writing(one.id, staged.hash, one.seq)
-            files.exchange(staged, target)
-        finally:
-            files.discard(staged.path)
-        self._remember(staged.hash, rendered.layout)
-        return _written(staged.hash, one, rendered, is_changed=True)
+        new = self._make(
+            target,
+            lambda: _bytes_of(rendered, lambda start, end: base[start:end]),
+            lambda digest: self._journal.writing(one.id, digest, one.seq),
+            sign,
+        )
+        self._remember(new, rendered.layout)
+        return _written(new, one, rendered, is_changed=True)
 
     def _agree(self, request: Save, rendered: Rendered) -> None:
         if rendered.digest != request.digest:
             raise PageDiffers
 
-    def _replace(
-        self, one: WorkingCopy, target: Path, present: str, rendered: Rendered, read: ReadSpan, sign: Sign | None
-    ) -> str:
-        """Put the new content in place of the old. Returns its hash."""
+    # -- putting content in place --
+
+    def _put(self, target: Path, content: bytes, keep: Callable[[], Version]) -> Version | None:
+        def pieces() -> Iterator[bytes]:
+            yield content
+
+        try:
+            present = self._present(target)
+        except FileGone:
+            self._make(target, pieces, lambda digest: None, None)
+            return None
+        if present == hashlib.sha256(content).hexdigest():
+            return None
+        kept = keep()
+        self._replace(target, kept.hash, pieces, lambda digest: None, None)
+        return kept
+
+    def _replace(self, target: Path, present: str, pieces: Pieces, announce: Announce, sign: Sign | None) -> str:
+        """Put the new content in place of the old. Returns its hash. Raises FileChanged when `present` is not there."""
         in_place = files.why_in_place(target)
         if in_place is not None:
-            return self._in_place(one, target, present, rendered, read, sign, in_place)
-        staged = self._stage(target, rendered, read, sign)
+            return self._in_place(target, present, pieces, announce, sign, in_place)
+        staged = self._stage(target, pieces, sign)
         try:
             if not files.take_after(staged.path, target):
-                return self._in_place(
-                    one, target, present, rendered, read, None, "its attributes cannot be given to another file"
-                )
-            self._journal.writing(one.id, staged.hash, one.seq)
-            displaced = files.exchange(staged, target)
-            if displaced is not None:
-                self._look_at(displaced, present, staged, target)
+                why = "its attributes cannot be given to another file"
+                return self._in_place(target, present, pieces, announce, None, why)
+            announce(staged.hash)
+            try:
+                files.replace(staged, target, present)
+            except files.OnlyInPlace:
+                return self._in_place(target, present, pieces, announce, None, "it is mounted by itself")
             return staged.hash
         finally:
             files.discard(staged.path)
 
-    def _look_at(self, displaced: Path, present: str, staged: files.Staged, target: Path) -> None:
-        """What came out must be what was there. If somebody wrote in between, theirs goes back. Raises FileChanged."""
-        found, _ = files.content_hash(displaced)
-        if found == present:
-            files.discard(displaced)
-            return
-        log.warning("%s was written by somebody else during a save: theirs is back in its place", target)
-        ours = files.exchange(files.Staged(path=displaced, hash=found, size=0), target)
-        if ours is not None:
-            came_out, _ = files.content_hash(ours)
-            if came_out == staged.hash:
-                files.discard(ours)
-            else:
-                # A third content within milliseconds: it stays beside the file, under a name that is told.
-                kept = target.with_name(f"{target.stem[:200]}.kept-{came_out[:8]}{target.suffix}")
-                ours.rename(kept)
-                log.error("%s was written twice more during a save; that content is in %s", target, kept)
-        raise FileChanged(found, path=target)
-
     def _in_place(
-        self,
-        one: WorkingCopy,
-        target: Path,
-        present: str,
-        rendered: Rendered,
-        read: ReadSpan,
-        sign: Sign | None,
-        why: str,
+        self, target: Path, present: str, pieces: Pieces, announce: Announce, sign: Sign | None, why: str
     ) -> str:
         """Write over the old content, behind an intent from which a half-done write is finished."""
         log.info("%s is written in place, since %s", target, why)
-        content = b"".join(_bytes_of(rendered, read))
+        content = b"".join(pieces())
         if sign is not None:
             sign(content)
         # Both contents are on disk before the first byte is written: from them a torn file is told and repaired.
         old = keep_content(read_whole(target, present), self._blobs)
         new = keep_content(content, self._blobs)
         digest = hashlib.sha256(content).hexdigest()
-        self._journal.writing(one.id, digest, one.seq)
-        with self._intents.write(target, old_hash=present, new_hash=digest, old=old, new=new):
-            found, _ = files.content_hash(target)
-            if found != present:
-                raise FileChanged(found, path=target)
-            files.write_in_place(target, [content])
+        announce(digest)
+        self._intents.write(target, content, old_hash=present, new_hash=digest, old=old, new=new)
         return digest
 
-    def _stage(self, target: Path, rendered: Rendered, read: ReadSpan, sign: Sign | None) -> files.Staged:
+    def _make(self, target: Path, pieces: Pieces, announce: Announce, sign: Sign | None) -> str:
+        """Make the file that is not there. Returns its hash. Raises FileChanged when somebody has made it."""
+        # As Jupyter makes a new notebook: what the umask leaves.
+        staged = self._stage(target, pieces, sign, mode=0o666)
+        try:
+            announce(staged.hash)
+            files.create(staged, target)
+            return staged.hash
+        finally:
+            files.discard(staged.path)
+
+    def _stage(self, target: Path, pieces: Pieces, sign: Sign | None, *, mode: int = 0o600) -> files.Staged:
+        staged = files.stage(target, pieces(), mode=mode)
         if sign is None:
-            return files.stage(target, _bytes_of(rendered, read))
-        staged = files.stage(target, _bytes_of(rendered, read))
+            return staged
         try:
             sign(staged.path.read_bytes())
         except BaseException:
@@ -272,17 +325,13 @@ class Saver:
 
     def _present(self, target: Path) -> str:
         """SHA-256 of what the file holds; not read again when nothing suggests that it has changed."""
-        try:
-            status = target.stat()
-        except FileNotFoundError as error:
-            raise FileGone(path=target) from error
-        if not stat.S_ISREG(status.st_mode):
-            raise NotLocal(f"{target} is no regular file")
+        status = _status(target)
         known = self._hashes.get(target)
         if known is not None and known[0] == files.Identity.of(status):
             return known[1]
+        looked_ns = time.time_ns()
         digest, identity = files.content_hash(target)
-        if time.time_ns() - identity.modified_ns > RACY_NS:
+        if looked_ns - max(identity.modified_ns, identity.changed_ns) > RACY_NS:
             with self._lock:
                 self._hashes[target] = (identity, digest)
                 while len(self._hashes) > LAYOUTS:
@@ -316,20 +365,38 @@ class Saver:
                 self._remember(digest, layout)
 
     @contextlib.contextmanager
-    def _alone(self, target: Path) -> Iterator[None]:
+    def _alone(self, target: Path, within_s: float = -1) -> Iterator[None]:
         with self._lock:
             lock = self._locks.setdefault(target, threading.Lock())
-        with lock:
+        if not lock.acquire(timeout=within_s):
+            raise FileError("busy", f"{target} is being saved", hint="try again in a moment", path=target)
+        try:
+            with failure(target):
+                self._intents.settle(target)
             yield
+        finally:
+            lock.release()
 
     def _sweep(self, folder: Path) -> None:
-        """Once for each folder: remove what a killed save has left."""
-        if folder not in self._swept:
-            self._swept.add(folder)
+        """Now and then, for each folder: remove what killed saves have left."""
+        now = self._clock.monotonic()
+        if now - self._swept.get(folder, float("-inf")) > SWEEP_AFTER_S:
+            self._swept[folder] = now
             with contextlib.suppress(OSError):
                 removed = files.sweep(folder, time.time() - SWEEP_AFTER_S)
                 if removed:
                     log.info("Removed %d files that interrupted saves had left in %s", removed, folder)
+
+
+def _status(target: Path) -> os.stat_result:
+    """Of a file that can be saved. Raises FileGone, NotLocal, OSError."""
+    try:
+        status = target.stat()
+    except FileNotFoundError as error:
+        raise FileGone(path=target) from error
+    if not stat.S_ISREG(status.st_mode):
+        raise NotLocal(f"{target} is no regular file")
+    return status
 
 
 @contextlib.contextmanager

@@ -25,12 +25,12 @@ class Dial:
 
 
 class FaultyFile(apsw.VFSFile):
-    def __init__(self, base: str, name: Any, flags: list[int], dial: Dial) -> None:
+    def __init__(self, base: str, name: Any, flags: list[int], vfs: FaultyVfs) -> None:
         super().__init__(base, name, flags)
-        self._dial = dial
+        self._vfs = vfs
 
     def xWrite(self, data: bytes, offset: int) -> None:
-        fault = self._dial.turn()
+        fault = self._vfs.dial.turn()
         if fault == "short write":
             super().xWrite(data[: len(data) // 2], offset)
         if fault:
@@ -38,13 +38,13 @@ class FaultyFile(apsw.VFSFile):
         super().xWrite(data, offset)
 
     def xSync(self, flags: int) -> None:
-        fault = self._dial.turn()
+        fault = self._vfs.dial.turn()
         if fault:
             fail(fault)
         super().xSync(flags)
 
     def xTruncate(self, size: int) -> None:
-        fault = self._dial.turn()
+        fault = self._vfs.dial.turn()
         if fault:
             fail(fault)
         super().xTruncate(size)
@@ -53,13 +53,13 @@ class FaultyFile(apsw.VFSFile):
 class FaultyVfs(apsw.VFS):
     """Registered for as long as it lives; `dial` may be exchanged at any time."""
 
-    def __init__(self, name: str, dial: Dial) -> None:
+    def __init__(self, name: str, dial: Dial, *, is_default: bool = False) -> None:
         self._base = "unix"
         self.dial = dial
-        super().__init__(name, self._base)
+        super().__init__(name, self._base, is_default)
 
     def xOpen(self, name: Any, flags: list[int]) -> FaultyFile:
-        return FaultyFile(self._base, name, flags, self.dial)
+        return FaultyFile(self._base, name, flags, self)
 
 
 def fail(fault: str) -> None:

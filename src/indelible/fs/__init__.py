@@ -10,6 +10,7 @@ import shutil
 from pathlib import Path
 
 from ..errors import DiskFull, StoreError, StoreReadOnly, StoreUnreachable
+from . import calls
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 REFUSED = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
@@ -26,11 +27,17 @@ def private_folder(path: Path) -> Path:
 def sync_folder(path: Path) -> None:
     """On return the folder's entries are on disk."""
     # Without this ext4 may forget a rename after a power cut.
-    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    handle = calls.open_file(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(handle)
+        calls.sync(handle)
     finally:
-        os.close(handle)
+        calls.close(handle)
+
+
+def write_all(handle: int, block: memoryview) -> None:
+    """Write all of it, however little the system takes at a time."""
+    while block:
+        block = block[calls.write(handle, block) :]
 
 
 def write_whole(path: Path, content: bytes, *, mode: int = 0o600, replace: bool = True) -> None:
@@ -38,18 +45,19 @@ def write_whole(path: Path, content: bytes, *, mode: int = 0o600, replace: bool 
     # The name stays short, so that a target with a name of 255 bytes has room beside it.
     staged = path.with_name(f".indelible-{secrets.token_hex(6)}.tmp")
     try:
-        handle = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        handle = calls.open_file(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        try:
+            write_all(handle, memoryview(content))
+            calls.sync(handle)
+        finally:
+            calls.close(handle)
         if replace:
-            staged.replace(path)
+            calls.rename(staged, path)
         else:
-            os.link(staged, path)
+            calls.link(staged, path)
     finally:
-        with contextlib.suppress(FileNotFoundError):
-            staged.unlink()
+        with contextlib.suppress(OSError):
+            calls.unlink(staged)
     sync_folder(path.parent)
 
 
@@ -58,7 +66,7 @@ def move_into(folder: Path, *paths: Path) -> None:
     private_folder(folder)
     for path in paths:
         if path.exists():
-            path.rename(folder / path.name)
+            calls.rename(path, folder / path.name)
     sync_folder(folder)
     for parent in {path.parent for path in paths}:
         sync_folder(parent)
@@ -67,7 +75,8 @@ def move_into(folder: Path, *paths: Path) -> None:
 def remove(*paths: Path) -> None:
     """Remove the files that exist."""
     for path in paths:
-        path.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            calls.unlink(path)
 
 
 def free_bytes(path: Path) -> int:

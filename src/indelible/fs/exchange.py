@@ -2,58 +2,59 @@
 
 from __future__ import annotations
 
-import ctypes
+import contextlib
 import errno
 import os
 import secrets
 from pathlib import Path
 
-_AT_FDCWD = -100
-_RENAME_EXCHANGE = 2
+from . import calls
+
 _LACKING = frozenset({errno.ENOSYS, errno.EINVAL, errno.ENOTSUP})
+_NO_LINKS = frozenset({errno.EPERM, errno.EMLINK, *_LACKING})
 
 
-def _renameat2() -> ctypes._NamedFuncPointer | None:
+def make(staged: Path, target: Path) -> None:
+    """Give `staged` the name `target`, which nothing has. Raises FileExistsError, OSError; nothing has changed then."""
     try:
-        return ctypes.CDLL(None, use_errno=True).renameat2
-    except (OSError, AttributeError):
-        return None  # A C library older than 2.28, or another system.
-
-
-_native = _renameat2()
-
-
-def put_in_place(staged: Path, target: Path) -> Path | None:
-    """Give `staged` the name `target`; what had that name before is where the answer says (None: nothing had it).
-
-    At no moment is there no file, or half a file, under the name. Raises OSError, and then nothing has changed.
-    """
-    if not os.path.lexists(target):
         # A link fails when somebody has made the file meanwhile; a rename would replace theirs.
-        try:
-            os.link(staged, target)
-            staged.unlink()
-        except OSError as error:
-            if error.errno not in (errno.EPERM, errno.EMLINK, *_LACKING):
-                raise
-            staged.rename(target)
-        return None
+        calls.link(staged, target)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        if os.path.lexists(target):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from None
+        calls.rename(staged, target)
+        return
+    # The file is there. A second name that stays is found by the next sweep.
+    with contextlib.suppress(OSError):
+        calls.unlink(staged)
+
+
+def exchange(staged: Path, target: Path) -> Path | None:
+    """Give `staged` the name `target`; what had that name before is where the answer says.
+
+    At no moment is there no file, or half a file, under the name. Raises OSError (FileNotFoundError when nothing had
+    the name), and then nothing has changed; neither has it when the answer is None: this file system can do no better
+    than a plain rename.
+    """
     try:
-        _exchange(staged, target)
+        calls.exchange(staged, target)
         return staged
     except OSError as error:
         if error.errno not in _LACKING:
             raise
     displaced = target.with_name(f".indelible-{secrets.token_hex(6)}.tmp")
-    os.link(target, displaced)
-    staged.replace(target)
+    try:
+        calls.link(target, displaced)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        return None
+    try:
+        calls.rename(staged, target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            calls.unlink(displaced)
+        raise
     return displaced
-
-
-def _exchange(one: Path, other: Path) -> None:
-    if _native is None:
-        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
-    names = os.fsencode(one), os.fsencode(other)
-    if _native(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_EXCHANGE) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number), str(one), None, str(other))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import logging
 import os
 import secrets
 import stat
@@ -12,11 +13,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import sync_folder
-from .exchange import put_in_place
+from ..errors import FileChanged
+from . import calls, sync_folder, write_all
+from .exchange import exchange, make
+
+log = logging.getLogger("indelible")
 
 PREFIX, SUFFIX = ".indelible-", ".tmp"
 BLOCK = 2**20
+NAME_BYTES = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +32,11 @@ class Identity:
     inode: int
     size: int
     modified_ns: int
+    changed_ns: int
 
     @classmethod
     def of(cls, status: os.stat_result) -> Identity:
-        return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+        return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,30 +48,37 @@ class Staged:
     size: int
 
 
+class OnlyInPlace(OSError):
+    """Nothing has changed, and nothing can take the file's place: it can only be written over."""
+
+
 def real_target(path: Path) -> Path:
-    """The file behind symbolic links: that is what is replaced, and the link stays. Raises OSError for a loop."""
+    """The file behind symbolic links: that is what is replaced, and the link stays."""
     return Path(os.path.realpath(path, strict=False)) if path.is_symlink() else path
 
 
 def content_hash(path: Path) -> tuple[str, Identity]:
     """SHA-256 of what the file holds, and the identity that it had while it was read. Raises OSError."""
-    with path.open("rb") as file:
+    handle = calls.open_file(path, os.O_RDONLY)
+    try:
         digest = hashlib.sha256()
-        identity = Identity.of(os.fstat(file.fileno()))
-        while block := file.read(BLOCK):
+        identity = Identity.of(os.fstat(handle))
+        while block := calls.read(handle, BLOCK):
             digest.update(block)
         return digest.hexdigest(), identity
+    finally:
+        calls.close(handle)
 
 
-def stage(target: Path, pieces: Iterable[bytes]) -> Staged:
+def stage(target: Path, pieces: Iterable[bytes], *, mode: int = 0o600) -> Staged:
     """Write and sync the content beside `target`; on return it is on disk. Raises OSError, and leaves nothing then.
 
-    The name is short, so that a target with a name of 255 bytes has room beside it.
+    Nobody else may read it yet: the old file's mode is taken over later. The name is short, so that a target with a
+    name of 255 bytes has room beside it.
     """
     path = target.with_name(f"{PREFIX}{secrets.token_hex(6)}{SUFFIX}")
     digest, size = hashlib.sha256(), 0
-    # As Jupyter makes a new notebook: what the umask leaves. An old one's mode is taken over later.
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    handle = calls.open_file(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:
         try:
             for piece in pieces:
@@ -73,13 +86,12 @@ def stage(target: Path, pieces: Iterable[bytes]) -> Staged:
                     block = memoryview(piece)[start : start + BLOCK]
                     digest.update(block)
                     size += len(block)
-                    _write_all(handle, block)
-            os.fsync(handle)
+                    write_all(handle, block)
+            calls.sync(handle)
         finally:
-            os.close(handle)
+            calls.close(handle)
     except BaseException:
-        with contextlib.suppress(OSError):
-            path.unlink()
+        discard(path)
         raise
     return Staged(path=path, hash=digest.hexdigest(), size=size)
 
@@ -96,7 +108,8 @@ def why_in_place(target: Path) -> str | None:
         return "its folder lets only owners replace files"
     if status.st_dev != folder.st_dev:
         return "it is mounted by itself"
-    if not os.access(target.parent, os.W_OK | os.X_OK):
+    # Read, too: without that the folder cannot be opened to be synced.
+    if not os.access(target.parent, os.R_OK | os.W_OK | os.X_OK):
         return "its folder cannot be written"
     return None
 
@@ -104,24 +117,25 @@ def why_in_place(target: Path) -> str | None:
 def take_after(staged: Path, target: Path) -> bool:
     """Give the staged file owner, mode, and extended attributes (with them ACLs) of the target, and sync that.
 
-    False when something cannot be taken over: then only writing in place keeps it.
+    False when something cannot be taken over: then only writing in place keeps it. Raises OSError when it cannot be
+    synced.
     """
     status = target.stat()
     try:
         if (status.st_uid, status.st_gid) != (os.geteuid(), staged.stat().st_gid):
-            os.chown(staged, status.st_uid, status.st_gid)
-        staged.chmod(stat.S_IMODE(status.st_mode))
+            calls.set_owner(staged, status.st_uid, status.st_gid)
+        calls.set_mode(staged, stat.S_IMODE(status.st_mode))
         for name in _attributes(target):
-            os.setxattr(staged, name, os.getxattr(target, name))
+            calls.set_attribute(staged, name, os.getxattr(target, name))
+        if sorted(_attributes(staged)) != sorted(_attributes(target)):
+            return False
     except OSError:
         return False
-    if sorted(_attributes(staged)) != sorted(_attributes(target)):
-        return False
-    handle = os.open(staged, os.O_RDONLY)
+    handle = calls.open_file(staged, os.O_RDONLY)
     try:
-        os.fsync(handle)
+        calls.sync(handle)
     finally:
-        os.close(handle)
+        calls.close(handle)
     return True
 
 
@@ -138,36 +152,116 @@ def _attributes(path: Path) -> list[str]:
     return [name for name in names if not name.startswith(("security.", "system.nfs4", "trusted."))]
 
 
-def exchange(staged: Staged, target: Path) -> Path | None:
-    """The staged file takes the name; what had it before is where the answer says. Synced on return."""
-    displaced = put_in_place(staged.path, target)
-    sync_folder(target.parent)
-    return displaced
+def create(staged: Staged, target: Path) -> None:
+    """The staged file takes a name that nothing has; synced on return.
 
-
-def write_in_place(target: Path, pieces: Iterable[bytes]) -> None:
-    """Write over the file's content and sync. A kill in between leaves a mixture: the caller has an intent on disk."""
-    handle = os.open(target, os.O_WRONLY | os.O_CLOEXEC)
+    Raises FileChanged when somebody has made the file meanwhile, OSError. Only after a failed sync is it there then.
+    """
     try:
-        size = 0
-        for piece in pieces:
-            _write_all(handle, memoryview(piece))
-            size += len(piece)
-        os.ftruncate(handle, size)
-        os.fsync(handle)
+        make(staged.path, target)
+    except FileExistsError:
+        raise FileChanged(content_hash(target)[0], path=target) from None
+    sync_folder(target.parent)
+
+
+def replace(staged: Staged, target: Path, expected: str) -> None:
+    """The staged file takes the name of the one that holds `expected` (SHA-256); synced on return.
+
+    Raises FileChanged when that was not what it held, OSError, OnlyInPlace. Then what was there has its name again;
+    or, should even that fail, is beside it under a name that the log tells.
+    """
+    try:
+        displaced = exchange(staged.path, target)
+    except OSError as error:
+        if error.errno in (errno.EBUSY, errno.EXDEV):
+            # A file that is mounted by itself, from the same disk.
+            raise OnlyInPlace(error.errno, error.strerror, str(target)) from error
+        raise
+    if displaced is None:
+        _replace_after_a_look(staged, target, expected)
+        return
+    found = None
+    try:
+        # What came out tells whether somebody has written between the last look and the exchange.
+        found, _ = content_hash(displaced)
+        if found == expected:
+            sync_folder(target.parent)
+    except BaseException:
+        _put_back(displaced, staged, target)
+        raise
+    if found != expected:
+        log.warning("%s was written by somebody else during a save: theirs gets its place back", target)
+        _put_back(displaced, staged, target)
+        raise FileChanged(found, path=target)
+    discard(displaced)
+
+
+def _replace_after_a_look(staged: Staged, target: Path, expected: str) -> None:
+    """Where the system has neither an exchange nor second names."""
+    found, _ = content_hash(target)
+    if found != expected:
+        raise FileChanged(found, path=target)
+    calls.rename(staged.path, target)
+    sync_folder(target.parent)
+
+
+def _put_back(displaced: Path, staged: Staged, target: Path) -> None:
+    """What came out gets its name again. Never raises: what cannot be put back is kept beside."""
+    try:
+        ours = exchange(displaced, target)
+        came_out = None if ours is None else content_hash(ours)[0]
+    except OSError as error:
+        log.error("%s could not be put back: %s", target, error)
+        _keep_beside(displaced, target)
+        return
+    if ours is None:
+        _keep_beside(displaced, target)
+    elif came_out == staged.hash:
+        discard(ours)
+    else:
+        _keep_beside(ours, target)
+    with contextlib.suppress(OSError):
+        sync_folder(target.parent)
+
+
+def _keep_beside(path: Path, target: Path) -> None:
+    """Content that belongs to nobody we know stays, under a name that a person can find."""
+    mark = f".kept-{secrets.token_hex(4)}{target.suffix[:20]}"
+    stem = os.fsencode(target.stem)[: NAME_BYTES - len(os.fsencode(mark))].decode(errors="ignore")
+    kept = target.with_name(f"{stem}{mark}")
+    try:
+        if path.exists():
+            calls.rename(path, kept)
+            log.error("What another program wrote to %s during a save is in %s", target, kept)
+    except OSError as error:
+        log.error("What another program wrote to %s during a save is in %s: %s", target, path, error)
+
+
+def write_in_place(target: Path, content: bytes) -> None:
+    """Write over the file's content and sync. A kill in between leaves a mixture: the caller has an intent on disk."""
+    handle = calls.open_file(target, os.O_WRONLY)
+    try:
+        write_all(handle, memoryview(content))
+        calls.truncate(handle, len(content))
+        calls.sync(handle)
     finally:
-        os.close(handle)
+        calls.close(handle)
 
 
-def _write_all(handle: int, block: memoryview) -> None:
-    while block:
-        block = block[os.write(handle, block) :]
+def sync_file(target: Path) -> None:
+    """On return the file's content and its name are on disk, whoever wrote it. Raises OSError."""
+    handle = calls.open_file(target, os.O_RDONLY)
+    try:
+        calls.sync(handle)
+    finally:
+        calls.close(handle)
+    sync_folder(target.parent)
 
 
 def discard(path: Path) -> None:
-    """Remove a staged or displaced file, if it is there."""
-    with contextlib.suppress(FileNotFoundError):
-        path.unlink()
+    """Remove a staged or displaced file, if it is there. What cannot be removed is left for a sweep."""
+    with contextlib.suppress(OSError):
+        calls.unlink(path)
 
 
 def sweep(folder: Path, older_than: float) -> int:
@@ -175,7 +269,8 @@ def sweep(folder: Path, older_than: float) -> int:
     removed = 0
     for path in folder.glob(f"{PREFIX}*{SUFFIX}"):
         with contextlib.suppress(OSError):
-            if path.lstat().st_mtime < older_than:
-                path.unlink()
+            # Not the time of its content: what a save of another server displaces a moment ago may be years old.
+            if path.lstat().st_ctime < older_than:
+                calls.unlink(path)
                 removed += 1
     return removed
