@@ -268,11 +268,16 @@ class Source(str, Enum):
     """The user's own text, where it and the file's could not be merged."""
     SHRUNK = "shrunk"
     """A save dropped most of this."""
+    RESTORED = "restored"
+    """An older state was about to be brought back in place of this."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Version:
-    """A kept state of a notebook: the .ipynb's bytes as chunks. `id` is 0 until it is in the store."""
+    """A kept state of a notebook: the .ipynb's bytes as chunks. `id` is 0 until it is in the store.
+
+    `deleted_at` is when its notebook was deleted: another notebook of the same path does not have it.
+    """
 
     id: int = 0
     root: str
@@ -283,6 +288,7 @@ class Version:
     size: int
     chunks: tuple[Chunk, ...]
     note: str = ""
+    deleted_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from typing import Any
 
 from .afterwork import Afterwork
 from .basekeeper import ReadFile
+from .checkpointing import Checkpoints
 from .clock import Clock, SystemClock
 from .config import Settings
 from .drafts import Drafts
@@ -34,8 +35,8 @@ def _nowhere(path: str) -> Path:
 class Service:
     """Protection of the notebooks below one root directory.
 
-    `files` saves and merges, `drafts` brings back. Calls block (run them in an executor) unless they say otherwise,
-    and are safe from any thread.
+    `files` saves and merges, `drafts` brings back, `checkpoints` are Jupyter's. Calls block (run them in an executor)
+    unless they say otherwise, and are safe from any thread.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Service:
         self.root = self.upkeep.root
         self.files = NotebookFiles(self.upkeep, locate)
         self.drafts = Drafts(self.upkeep, read_file)
+        self.checkpoints = Checkpoints(self.upkeep)
         self._afterwork = Afterwork(self.upkeep, read_file)
         self.upkeep.on_heavy = self._afterwork.fold
         self._meter = meter or NoMeter()
@@ -186,8 +188,11 @@ class Service:
         self.upkeep.store.journal.close_working_copy(working_copy, epoch, state)
 
     def renamed(self, working_copy: str | None, old: str, new: str) -> None:
-        """One working copy's notebook, or everything at and below `old`, has another path."""
-        self.upkeep.store.journal.rename(working_copy, old, new, self.upkeep.root_id)
+        """One working copy's notebook, or everything at and below `old`, has another path. May be told twice."""
+        store, root = self.upkeep.store, self.upkeep.root_id
+        store.journal.rename(working_copy, old, new, root)
+        if working_copy is None:
+            store.versions.rename(root, old, new, self.upkeep.clock.now())
         self.tabs.renamed(working_copy, old, new)
 
     # -- status --

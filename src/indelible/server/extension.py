@@ -17,7 +17,7 @@ from traitlets.config import Config
 from ..config import AUTOSAVE_INTERVAL_MS, Settings
 from ..errors import IndelibleError
 from ..service import Service
-from . import fallback, rest
+from . import checkpoints, fallback, rest
 from .autosave import HELP, NAME, interval_ms
 from .events import Events
 from .feed import FeedHandler
@@ -86,6 +86,7 @@ class Indelible(ExtensionApp):
         self.service.health.watch(events.turned)
         self.metrics.now.include(self.service)
         self.service.start()
+        checkpoints.install(contents, self.service)
         self.settings["indelible_service"] = self.service
         self.serverapp.event_logger.add_listener(schema_id=EVENTS, listener=self._on_contents_event)
         self._ticking = ioloop.PeriodicCallback(self._tick, TICK_S * 1000)

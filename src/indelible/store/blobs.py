@@ -170,11 +170,12 @@ class SqliteBlobs:
                         if not scalar(db, "PRAGMA user_version"):
                             db.execute(SQL["create"])
                             db.execute("PRAGMA user_version = 1")
-                if scalar(db, "PRAGMA user_version") == 1:
-                    with db:
-                        if scalar(db, "PRAGMA user_version") == 1:
-                            db.execute(queries("versions")["create"])
-                            db.execute("PRAGMA user_version = 2")
+                for number, step in enumerate(("create", "note_deletions"), start=1):
+                    if scalar(db, "PRAGMA user_version") == number:
+                        with db:
+                            if scalar(db, "PRAGMA user_version") == number:
+                                db.execute(queries("versions")[step])
+                                db.execute(f"PRAGMA user_version = {number + 1}")
             self._db = db
         return self._db
 

@@ -3,9 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from typing import Protocol
 
-from ..model import BlobId, CellKey, Chunk, Draft, Edit, Opening, Path, Saved, Seq, State, Text, Version, WorkingCopy
+from ..model import (
+    BlobId,
+    CellKey,
+    Chunk,
+    Draft,
+    Edit,
+    Opening,
+    Path,
+    Saved,
+    Seq,
+    Source,
+    State,
+    Text,
+    Version,
+    WorkingCopy,
+)
 
 Done = Callable[[Seq | None, BaseException | None], None]
 """Called once, on the writer's thread, when a record is on disk (seq, None) or was refused (None, error)."""
@@ -81,3 +97,21 @@ class Versions(Protocol):
 
     def of(self, root: str, path: str) -> Sequence[Version]:
         """A notebook's, oldest first."""
+
+    def get(self, root: str, path: str, identity: int) -> Version:
+        """One, also of a notebook that was deleted. Raises VersionUnknown."""
+
+    def newest(self, root: str, path: str, source: Source) -> Version | None:
+        """A notebook's newest of this source."""
+
+    def drop_older(self, version: Version) -> None:
+        """Forget the same notebook's older ones of the same source."""
+
+    def remove(self, identity: int) -> None:
+        """Forget one."""
+
+    def rename(self, root: str, old: str, new: str, at: datetime) -> None:
+        """The notebook, or everything below a folder, has another path."""
+
+    def delete(self, root: str, path: str, at: datetime) -> None:
+        """The notebook, or everything below a folder, was deleted: what was kept of it stays in the store."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import apsw
@@ -24,43 +25,66 @@ class SqliteVersions:
         self._blobs = blobs
 
     def add(self, version: Version) -> Version:
-        """Keep it; its blobs are on disk already. On return it is too, and the answer has its id. Raises StoreError."""
+        """Keep it; its blobs are on disk already. On return it is too; the answer is as it will be read.
+
+        Raises StoreError.
+        """
         body = rows.encode(_form(version))
 
         def work(db: apsw.Connection) -> int:
-            total = rows.checksum(version.root, version.path, body)
-            db.execute(SQL["add"], (version.root, version.path, body, total))
+            db.execute(SQL["add"], (version.root, version.path, body, _sum(version.root, version.path, body, None)))
             return db.last_insert_rowid()
 
-        return replace(version, id=self._blobs.change(work))
+        return replace(version, id=self._blobs.change(work), at=rows.from_ms(_ms(version.at)))
 
     def of(self, root: str, path: str) -> Sequence[Version]:
         """A notebook's, oldest first. Raises StoreDamaged for one that is not what was written."""
         return [_version(row) for row in self._blobs.ask(SQL["of_path"], (root, path))]
 
     def get(self, root: str, path: str, identity: int) -> Version:
-        """Raises VersionUnknown, StoreDamaged."""
-        for one in self.of(root, path):
-            if one.id == identity:
-                return one
+        """One, also of a notebook that was deleted. Raises VersionUnknown, StoreDamaged."""
+        for row in self._blobs.ask(SQL["one"], (root, path, identity)):
+            return _version(row)
         raise VersionUnknown(path=path)
+
+    def newest(self, root: str, path: str, source: Source) -> Version | None:
+        """A notebook's newest of this source. Raises StoreDamaged."""
+        for row in self._blobs.ask(SQL["newest"], (root, path, source.value)):
+            return _version(row)
+        return None
+
+    def drop_older(self, version: Version) -> None:
+        """Forget the same notebook's older ones of the same source."""
+        which = version.root, version.path, version.source.value, version.id
+        self._blobs.change(lambda db: db.execute(SQL["drop_older"], which))
 
     def remove(self, identity: int) -> None:
         """Forget one; its blobs go when nothing else names them."""
         self._blobs.change(lambda db: db.execute(SQL["drop"], (identity,)))
 
-    def rename(self, root: str, old: str, new: str) -> None:
-        """The notebook, or everything below a folder, has another path."""
-        below = old + "/"
-        found = self._blobs.ask(SQL["below_path"], (root, old, len(below), below))
+    def rename(self, root: str, old: str, new: str, at: datetime) -> None:
+        """The notebook, or everything below a folder, has another path.
+
+        What was kept under that path before was of a notebook that nobody told us is gone: now it is known to be.
+        """
 
         def work(db: apsw.Connection) -> None:
-            for identity, its_root, path, body, _ in found:
+            found = _below(db, root, old)
+            if found:
+                _mark_deleted(db, root, new, at)
+            for identity, its_root, path, body in found:
                 moved = new + path[len(old) :]
-                db.execute(SQL["move"], (moved, rows.checksum(its_root, moved, body), identity))
+                db.execute(SQL["move"], (moved, _sum(its_root, moved, body, None), identity))
 
-        if found:
+        if old != new:
             self._blobs.change(work)
+
+    def delete(self, root: str, path: str, at: datetime) -> None:
+        """The notebook, or everything below a folder, was deleted: what was kept of it stays in the store.
+
+        A new notebook of the same path does not have it.
+        """
+        self._blobs.change(lambda db: _mark_deleted(db, root, path, at))
 
     def blobs(self) -> Iterator[BlobId]:
         """Every blob that a version names. Raises StoreDamaged: then nothing may be pruned."""
@@ -72,7 +96,7 @@ def _form(one: Version) -> Any:
     return {
         "format": rows.FORMAT,
         "source": one.source.value,
-        "at_ms": round(one.at.timestamp() * 1000),
+        "at_ms": _ms(one.at),
         "hash": one.hash,
         "size": one.size,
         "chunks": [[chunk.blob.hex(), chunk.length] for chunk in one.chunks],
@@ -80,9 +104,29 @@ def _form(one: Version) -> Any:
     }
 
 
+def _below(db: apsw.Connection, root: str, path: str) -> list[Any]:
+    below = path + "/"
+    return db.execute(SQL["below_path"], (root, path, len(below), below)).fetchall()
+
+
+def _mark_deleted(db: apsw.Connection, root: str, path: str, at: datetime) -> None:
+    at_ms = _ms(at)
+    for identity, its_root, its_path, body in _below(db, root, path):
+        db.execute(SQL["mark_deleted"], (at_ms, _sum(its_root, its_path, body, at_ms), identity))
+
+
+def _ms(at: datetime) -> int:
+    return round(at.timestamp() * 1000)
+
+
+def _sum(root: str, path: str, body: bytes, deleted_at_ms: int | None) -> bytes:
+    """Rows from before deletions were noted have theirs over three columns."""
+    return rows.checksum(root, path, body, *([] if deleted_at_ms is None else [deleted_at_ms]))
+
+
 def _version(row: Any) -> Version:
-    identity, root, path, body, total = row
-    if rows.checksum(root, path, body) != total:
+    identity, root, path, body, deleted_at_ms, total = row
+    if _sum(root, path, body, deleted_at_ms) != total:
         raise StoreDamaged(f"a kept state of {path} does not match its checksum")
     form = rows.decode(body)
     return Version(
@@ -95,4 +139,5 @@ def _version(row: Any) -> Version:
         size=form["size"],
         chunks=rows.chunks_from(form["chunks"]),
         note=form["note"],
+        deleted_at=None if deleted_at_ms is None else rows.from_ms(deleted_at_ms),
     )
