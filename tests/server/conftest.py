@@ -26,6 +26,8 @@ HEAD = {"cell_type": "code", "id": "c0", "execution_count": None, "trusted": Tru
 WITHIN_S = 10
 
 Fetch = Callable[..., Awaitable[Any]]
+Events = list[dict[str, Any]]
+Listen = Callable[[str], Events]
 
 
 @pytest.fixture  # type: ignore[no-redef]
@@ -45,6 +47,22 @@ def service(jp_serverapp: Any) -> Service:
 @pytest.fixture
 def root(jp_serverapp: Any) -> Path:
     return Path(jp_serverapp.contents_manager.root_dir)
+
+
+@pytest.fixture
+def listen(jp_serverapp: Any) -> Listen:
+    """Gathers the events of one schema from now on."""
+
+    def begin(schema: str) -> Events:
+        heard: Events = []
+
+        async def hear(logger: Any, schema_id: str, data: dict[str, Any]) -> None:
+            heard.append(data)
+
+        jp_serverapp.event_logger.add_listener(schema_id=schema, listener=hear)
+        return heard
+
+    return begin
 
 
 class Tab:

@@ -116,8 +116,9 @@ class Now(Collector):
         self._codes: set[str] = set()
 
     def include(self, service: Service) -> None:
-        """A server has begun."""
+        """A server has begun; it has had no problem yet."""
         self._services.append(service)
+        service.health.watch(lambda turn: self._codes.add(turn.problem.code))
 
     def exclude(self, service: Service) -> None:
         """It has ended."""
@@ -136,9 +137,8 @@ class Now(Collector):
 
     def _problems(self, services: Iterable[Service]) -> Metric:
         present = Tally(problem.code for service in services for problem in service.health.problems)
-        # What was there once is 0 afterwards, and not gone: then a rule can tell that it is over.
-        self._codes |= present.keys()
         problems = GaugeMetricFamily("indelible_problems", "Problems and warnings at present", labels=["code"])
+        # What was there once is 0 afterwards, and not gone: then a rule can tell that it is over.
         for code in sorted(self._codes):
             problems.add_metric([code], present[code])
         return problems
