@@ -23,6 +23,7 @@ NAME = "n.ipynb"
 TOLD_WITHIN_S = 10
 AGAIN_WITHIN_S = 70
 
+MountAt = Callable[[Path, str], None]
 Trouble = Callable[[Path], AbstractContextManager[None]]
 
 
@@ -64,15 +65,13 @@ def immutable_file(folder: Path) -> Iterator[None]:
 
 
 @pytest.fixture
-def disk(home: Path) -> Iterator[Callable[[str], Path]]:
-    """Mount a small file system for the notebooks; root only."""
+def mount_at(home: Path) -> Iterator[MountAt]:
+    """Mount a small file system of a kind at a folder; root only."""
     with ExitStack() as mounted:
 
-        def mount(kind: str) -> Path:
+        def mount(place: Path, kind: str) -> None:
             if os.geteuid() != 0:
                 pytest.skip("mounting a file system needs root")
-            place = home / "notebooks"
-            place.mkdir()
             if kind == "tmpfs":
                 is_there = run("mount", "-t", "tmpfs", "-o", "size=2m", "none", place)
             else:
@@ -84,7 +83,6 @@ def disk(home: Path) -> Iterator[Callable[[str], Path]]:
             if not is_there:
                 pytest.skip(f"this machine lets nobody mount {kind}")
             mounted.callback(run, "umount", "--lazy", place)
-            return place
 
         yield mount
 
@@ -107,14 +105,16 @@ def test_the_cause_is_named_and_the_save_made_up_for(
     new_server: NewServer,
     app: App,
     context: BrowserContext,
-    disk: Callable[[str], Path],
+    mount_at: MountAt,
     kind: str,
     trouble: Trouble,
     cause: str,
     code: str,
 ) -> None:
-    folder = disk(kind)
-    server = new_server(app, f"--ServerApp.root_dir={folder}", "--Indelible.autosave_interval=2000").start()
+    server = new_server(app, "--Indelible.autosave_interval=2000")
+    folder = server.root
+    mount_at(folder, kind)
+    server.start()
     path = write(folder / NAME, small_notebook("a = 1", "b = 2"))
     book = open_notebook(context, server, NAME).wait_for_kernel()
     book.wait_until_protected()
