@@ -15,8 +15,8 @@ from typing import Any
 
 from .basekeeper import read_base
 from .errors import FileChanged, IndelibleError, StoreDamaged
-from .fs import explained, private_folder, remove, sync_folder, write_whole
-from .fs.replace import content_hash, sweep, write_in_place
+from .fs import explained, private_folder, remove, sweep, sync_folder, write_whole
+from .fs.replace import content_hash, write_in_place
 from .model import BlobId, Chunk
 
 log = logging.getLogger("indelible")

@@ -13,7 +13,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from .basekeeper import keep_content, read_base
 from .clock import Clock
@@ -97,7 +97,7 @@ class Saver:
             raise JournalBehind(f"the journal is at edit {one.seq}, {request.seq} are to be saved", path=one.path)
         target = files.real_target(path)
         with self._alone(target), failure(target):
-            self._sweep(target.parent)
+            self._sweep_now_and_then(target.parent, one.root, one.path)
             return self._save(request, draft, target, sign)
 
     def check(self, path: Path, expected: str | None) -> str:
@@ -147,7 +147,7 @@ class Saver:
             return self.keep(target, root=root, name=name, source=source, note=note)
 
         with self._alone(target, within_s), failure(target):
-            self._sweep(target.parent)
+            self._sweep_now_and_then(target.parent, root, name)
             for _ in range(TRIES - 1):
                 # Written by somebody else between our look and the exchange: then theirs is kept, too.
                 with contextlib.suppress(FileChanged, FileExistsError):
@@ -163,8 +163,10 @@ class Saver:
                 raise FileGone(path=path) from error
             return self.keep_bytes(content, root=root, name=name, source=source, note=note)
 
-    def keep_bytes(self, content: bytes, *, root: str, name: str, source: Source, note: str = "") -> Version:
-        """The same for bytes. Raises StoreError."""
+    def keep_bytes(
+        self, content: bytes, *, root: str, name: str, source: Source, note: str = "", like: Version | None = None
+    ) -> Version:
+        """The same for bytes; `like` is a version that has most of them, if there is one. Raises StoreError."""
         digest = hashlib.sha256(content).hexdigest()
         version = Version(
             root=root,
@@ -173,7 +175,7 @@ class Saver:
             at=self._clock.now(),
             hash=digest,
             size=len(content),
-            chunks=keep_content(content, self._blobs),
+            chunks=keep_content(content, self._blobs, like.chunks if like else ()),
             note=note,
         )
         return self._versions.add(version)
@@ -377,15 +379,35 @@ class Saver:
         finally:
             lock.release()
 
-    def _sweep(self, folder: Path) -> None:
-        """Now and then, for each folder: remove what killed saves have left."""
+    def _sweep_now_and_then(self, folder: Path, root: str, name: str) -> None:
         now = self._clock.monotonic()
         if now - self._swept.get(folder, float("-inf")) > SWEEP_AFTER_S:
             self._swept[folder] = now
-            with contextlib.suppress(OSError):
-                removed = files.sweep(folder, time.time() - SWEEP_AFTER_S)
-                if removed:
-                    log.info("Removed %d files that interrupted saves had left in %s", removed, folder)
+            try:
+                self.sweep(folder, root=root, name=name, older_than=time.time() - SWEEP_AFTER_S)
+            except (OSError, IndelibleError) as error:
+                log.warning("What interrupted saves have left in %s stays for now: %s", folder, error)
+
+    def sweep(self, folder: Path, *, root: str, name: str, older_than: float) -> None:
+        """Remove what killed saves have left in a folder. `name` is the path of any notebook in it.
+
+        A whole notebook that nobody knows is kept as a version: it was written between the last look of a save and
+        the exchange, and the save was killed before it could put it back. Raises OSError, StoreError.
+        """
+        for left in files.leftovers(folder, older_than):
+            known = self._known_hashes()
+            if left.name is not None:
+                known.add(files.content_hash(folder / left.name)[0])
+            content = left.path.read_bytes()
+            if hashlib.sha256(content).hexdigest() not in known and read_layout(content) is not None:
+                path = str(PurePosixPath(name).with_name(left.name or left.path.name))
+                self.keep_bytes(content, root=root, name=path, source=Source.EXTERNAL, note="left by a save cut off")
+            files.discard(left.path)
+            log.info("Removed %s, which an interrupted save had left", left.path)
+
+    def _known_hashes(self) -> set[str | None]:
+        copies = self._journal.working_copies()
+        return {digest for one in copies for digest in (one.base, one.written, one.loaded_from)}
 
 
 def _status(target: Path) -> os.stat_result:

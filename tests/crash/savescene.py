@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ FOREIGN = b'{"cells": [], "metadata": {"by": "somebody else"}, "nbformat": 4, "n
 
 
 def notebook(sources: Iterable[str]) -> bytes:
-    cells = [
+    cells: list[Any] = [
         {"cell_type": "code", "execution_count": None, "id": f"c{index}", "metadata": {}, "outputs": [], "source": text}
         for index, text in enumerate(sources)
     ]
@@ -173,14 +174,10 @@ def fresh_service(folder: Path, store: Path | None = None) -> Service:
 def reachable(service: Service, file: Path) -> str:
     """Everything that a user can still get at: the file, the drafts, the kept versions; one text to look in."""
     found: list[Any] = []
-    try:
+    with contextlib.suppress(FileNotFoundError):
         found.append(read_notebook(file.read_bytes()))
-    except FileNotFoundError:
-        pass
     found += [service.drafts.one(one.working_copy.id).notebook.content for one in service.drafts.every()]
     store = service.upkeep.store
     found += [service.files.version(NAME, one.id) for one in store.versions.of(service.upkeep.root_id, NAME)]
     return json.dumps(found, ensure_ascii=False)
 
-
-Act = Callable[[Scene], object]

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from indelible.errors import FileChanged, IndelibleError
-from indelible.fs.replace import sweep
+from indelible.errors import FileChanged, FileError, IndelibleError, Malformed
 from indelible.merging import Merger, MergeRequest
 from indelible.model import Source
+from indelible.notebook.nbjson import read_notebook
 from indelible.testing.faulty_fs import DIED, Fault, FaultyFs
 from tests.notebook.page import WC
 
@@ -26,14 +26,15 @@ from .savescene import (
     NAME,
     TEXTS,
     Scene,
+    edit_of,
     fresh_service,
     notebook,
+    opened,
     reachable,
     scene,
     sha,
     sources,
     type_into,
-    edit_of,
 )
 
 WORDS = ("*!", "*!ENOSPC", "*~", "*x", "*~x")
@@ -93,8 +94,12 @@ class Story:
     act: Callable[[Scene], object] = lambda scene: scene.save()
     may_hold: Callable[[Scene], list[bytes | None]] = lambda scene: [scene.old, scene.new]
     done: Callable[[Scene], bytes | None] = lambda scene: scene.new
+    texts: tuple[str, ...] = TEXTS
+    """Must be found afterwards, in the file, a draft or a kept version."""
     keeps_base: bool = True
     is_saved_later: bool = True
+    calls: int = 20
+    """At least so many are made."""
 
 
 def other_name(scene: Scene) -> None:
@@ -107,6 +112,7 @@ def gone(scene: Scene) -> None:
 
 def changed(scene: Scene) -> None:
     scene.file.write_bytes(FOREIGN)
+    (scene.folder / "somebody-wrote").touch()
 
 
 def expect_changed(act: Callable[[Scene], object]) -> Callable[[Scene], None]:
@@ -170,46 +176,54 @@ STORIES = {
         before=gone,
         act=lambda scene: scene.save(creates=True),
         may_hold=lambda scene: [None, scene.new],
+        calls=10,
     ),
     "a save over what an unheard save wrote": Story(
         before=written_before,
         may_hold=lambda scene: [scene.file.read_bytes(), scene.new],
+        texts=("first, again\n", "second, again\n"),
     ),
     "a save of a changed file": Story(
         before=changed,
         act=expect_changed(lambda scene: scene.save()),
         may_hold=lambda scene: [FOREIGN],
         done=lambda scene: FOREIGN,
+        calls=2,
         is_saved_later=False,
     ),
     "a save while somebody writes": Story(
         act=expect_changed(while_somebody_writes),
-        may_hold=lambda scene: [scene.old, FOREIGN],
+        may_hold=lambda scene: [scene.old, FOREIGN, scene.new],
         done=lambda scene: FOREIGN,
+        calls=4,
         is_saved_later=False,
     ),
     "a save in place while somebody writes": Story(
         before=other_name,
         act=expect_changed(while_somebody_writes),
-        may_hold=lambda scene: [scene.old, FOREIGN],
+        may_hold=lambda scene: [scene.old, FOREIGN, scene.new],
         done=lambda scene: FOREIGN,
+        calls=4,
         is_saved_later=False,
     ),
-    "a save that drops most": Story(before=drop_most, act=save_a_rest),
+    "a save that drops most": Story(before=drop_most, act=save_a_rest, texts=("what is left\n",)),
     "a merge": Story(
         before=changed_elsewhere,
         act=merge,
         may_hold=lambda scene: [scene.file.read_bytes()],
         done=lambda scene: scene.file.read_bytes(),
         is_saved_later=False,
+        calls=10,
     ),
     "a restored state": Story(act=put),
 }
 
 
 @pytest.fixture
-def fast(tmp_path: Path) -> Iterator[Path]:
+def fast(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """In memory where there is such a place: what is counted here are calls, not what a disk makes of them."""
+    # No ballast: writing it thousands of times would take longer than all the rest.
+    monkeypatch.setattr("indelible.store.store.PLENTY_BYTES", 2**62)
     memory = Path("/dev/shm")
     place = Path(tempfile.mkdtemp(dir=memory if os.access(memory, os.W_OK) else tmp_path))
     yield place
@@ -227,7 +241,9 @@ class Outcome:
 def told(folder: Path, story: Story, fs: FaultyFs) -> tuple[Scene, Outcome, list[bytes | None]]:
     """Play it in this process."""
     with faulty(fs) as begin:
-        one = scene(folder, old=BIG if story is STORIES["a save that drops most"] else None, keeps_base=story.keeps_base)
+        one = scene(
+            folder, old=BIG if story is STORIES["a save that drops most"] else None, keeps_base=story.keeps_base
+        )
         story.before(one)
         may_hold = story.may_hold(one)
         (folder / "may-hold").mkdir()
@@ -251,21 +267,33 @@ def held(path: Path) -> bytes | None:
 
 
 def leftovers(folder: Path) -> list[str]:
-    known = {NAME, "other.ipynb"}
+    known = {NAME, "other.ipynb", *(path.name for path in beside(folder))}
     return sorted(path.name for path in (folder / "root").iterdir() if path.name not in known)
 
 
-def check_next_server(folder: Path, story: Story, may_hold: list[bytes | None], texts: list[str]) -> None:
+def beside(folder: Path) -> list[Path]:
+    """What somebody else wrote in the midst of a save, and could not get its place back."""
+    return list((folder / "root").glob("n.kept-*.ipynb"))
+
+
+def texts(story: Story, folder: Path) -> list[str]:
+    """What must be found; also what somebody else wrote, once it is written."""
+    wrote = (folder / "somebody-wrote").exists()
+    return [*story.texts, *(["somebody else"] if wrote else [])]
+
+
+def check_next_server(folder: Path, may_hold: list[bytes | None], texts: list[str]) -> None:
     """What a server that starts now finds, and that it can save."""
     service = fresh_service(folder)
     try:
         file = folder / "root" / NAME
         assert held(file) in may_hold
-        found = reachable(service, file)
-        assert all(text.strip() in found for text in texts)
         assert not list((folder / "store" / "intents").glob("*.json"))
-        sweep(folder / "root", float("inf"))
+        root = service.upkeep.root_id
+        service.upkeep.saver.sweep(file.parent, root=root, name=NAME, older_than=float("inf"))
         assert leftovers(folder) == []
+        found = reachable(service, file) + "".join(path.read_text() for path in beside(folder))
+        assert all(text.strip() in found for text in texts)
     finally:
         service.close()
 
@@ -291,24 +319,24 @@ def test_whatever_call_fails_the_file_is_old_or_new_and_the_next_save_succeeds(
         fs = FaultyFs.at(at, word)
         one, outcome, may_hold = told(folder, story, fs)
         if len(fs.steps) < at:
-            assert at > 20
+            assert at > story.calls
             one.leave()
             break
         met = fs.steps[at - 1]
         context = f"call {at} ({met})"
         present = held(one.file)
-        if outcome.is_done:
+        if outcome.is_done and not beside(folder):
             assert present == story.done(one), context
+        assert present in may_hold, context
         if met != "u" and "~" not in word:
             assert leftovers(folder) == [], context
-        texts = [cell.source.text for cell in one.page.cells]
         if story.is_saved_later:
             written = one.save(file=present or b"", creates=True)
             assert held(one.file) == one.new, context
             assert written.hash == sha(one.new)
             may_hold = [one.new]
         one.leave()
-        check_next_server(folder, story, may_hold, texts)
+        check_next_server(folder, may_hold, texts(story, folder))
         shutil.rmtree(folder)
 
 
@@ -331,16 +359,131 @@ def test_wherever_the_process_dies_the_file_is_old_or_new_and_nothing_acked_is_l
                 os._exit(code)
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         if status == 0:
-            assert at > 20
+            assert at > story.calls
             break
         assert status == DIED
         saved = [path.read_bytes() for path in (folder / "may-hold").iterdir()]
         may_hold: list[bytes | None] = [*saved, *([None] if story.before is gone else [])]
-        check_next_server(folder, story, may_hold, texts_of(story))
+        check_next_server(folder, may_hold, texts(story, folder))
         shutil.rmtree(folder)
 
 
-def texts_of(story: Story) -> list[str]:
-    if story.before is written_before:
-        return ["first, again\n", "second, again\n"]
-    return ["what is left\n"] if story.before is drop_most else list(TEXTS)
+@pytest.mark.parametrize("name", [name for name in STORIES if "s" in name and "merge" not in name])
+def test_a_disk_that_never_syncs_is_never_said_to_hold_the_file(fast: Path, name: str) -> None:
+    story = STORIES[name]
+    one, outcome, may_hold = told(fast, story, FaultyFs("s!+"))
+    assert not outcome.is_done or held(one.file) == FOREIGN
+    assert held(one.file) in may_hold
+    one.leave()
+    check_next_server(fast, may_hold, texts(story, fast))
+
+
+def torn(folder: Path, script: str = "w w~x") -> list[bytes | None]:
+    """A file that is half old and half new, and the note of a process that died; what it may become."""
+    child = os.fork()
+    if child == 0:
+        try:
+            told(folder, STORIES["a save in place"], FaultyFs(script))
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == DIED
+    whole = [path.read_bytes() for path in (folder / "may-hold").iterdir()]
+    assert held(folder / "root" / NAME) not in whole
+    return [*whole]
+
+
+def test_a_torn_file_is_whole_before_anybody_reads_it(fast: Path) -> None:
+    may_hold = torn(fast)
+    service = fresh_service(fast)
+    assert held(fast / "root" / NAME) in may_hold
+    assert held(fast / "root" / "other.ipynb") == held(fast / "root" / NAME)
+    service.close()
+
+
+def test_a_file_that_was_not_cut_to_its_new_length_is_whole_again(fast: Path) -> None:
+    """The new content is shorter, and the process died between writing and cutting."""
+    folder = fast / "shorter"
+    child = os.fork()
+    if child == 0:
+        try:
+            with faulty(FaultyFs("tx")) as begin:
+                one = scene(folder, old=notebook(["first\n" * 500, "second\n", "third\n"]))
+                other_name(one)
+                begin()
+                one.save()
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == DIED
+    file = folder / "root" / NAME
+    with pytest.raises(Malformed):
+        read_notebook(file.read_bytes())
+    fresh_service(folder).close()
+    assert sources(file.read_bytes()) == [TEXTS[0], TEXTS[1], "third\n"]
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_whatever_call_of_a_repair_fails_the_next_repair_succeeds(fast: Path, word: str) -> None:
+    for at in itertools.count(1):
+        folder = fast / f"{at}"
+        may_hold = torn(folder)
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                code = repaired(folder, FaultyFs.at(at, word))
+            finally:
+                os._exit(code)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        assert status in (0, 2, DIED)
+        check_next_server(folder, may_hold, list(TEXTS))
+        shutil.rmtree(folder)
+        if status == 2:
+            assert at > 5
+            break
+
+
+def repaired(folder: Path, fs: FaultyFs) -> int:
+    """0 when the fault was met, 2 when there were no more calls."""
+    with faulty(fs) as begin:
+        store, saver, intents = opened(folder / "store")
+        store.adopt_dead()
+        begin()
+        intents.repair(store.is_dead, lambda path, content: saver)
+        return 0 if "*" in [fault.letter for fault in fs.met] else 2
+
+
+def test_a_write_in_place_that_cannot_be_undone_is_undone_before_the_next_save(fast: Path) -> None:
+    with faulty(FaultyFs("w w~!ENOSPC w!ENOSPC")) as begin:
+        one = scene(fast)
+        other_name(one)
+        begin()
+        with pytest.raises(FileError) as error:
+            one.save()
+    assert error.value.code == "disk_full"
+    assert held(one.file) not in (one.old, one.new)
+    assert one.saver.present(one.file) == sha(one.old)
+    assert held(one.file) == one.old
+    one.save()
+    assert held(one.file) == one.new
+    one.leave()
+    check_next_server(fast, [one.new], list(TEXTS))
+
+
+def test_a_file_that_somebody_else_wrote_after_a_torn_write_stays_so_and_is_kept(fast: Path) -> None:
+    torn(fast)
+    (fast / "root" / NAME).write_bytes(FOREIGN)
+    service = fresh_service(fast)
+    assert held(fast / "root" / NAME) == FOREIGN
+    kept = service.upkeep.store.versions.of(service.upkeep.root_id, NAME)
+    assert sha(FOREIGN) in [one.hash for one in kept]
+    service.close()
+
+
+def test_a_torn_file_whose_disk_is_away_is_repaired_when_it_is_back(fast: Path) -> None:
+    may_hold = torn(fast)
+    (fast / "root").rename(fast / "away")
+    (fast / "root").mkdir()
+    fresh_service(fast).close()
+    (fast / "root").rmdir()
+    (fast / "away").rename(fast / "root")
+    check_next_server(fast, may_hold, list(TEXTS))

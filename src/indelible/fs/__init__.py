@@ -72,6 +72,14 @@ def move_into(folder: Path, *paths: Path) -> None:
         sync_folder(parent)
 
 
+def sweep(folder: Path, older_than: float) -> None:
+    """Remove what `write_whole` has left in a folder when it was killed; `older_than` is a POSIX time."""
+    for path in folder.glob(".indelible-*.tmp"):
+        with contextlib.suppress(OSError):
+            if path.lstat().st_ctime < older_than:
+                calls.unlink(path)
+
+
 def remove(*paths: Path) -> None:
     """Remove the files that exist."""
     for path in paths:

@@ -53,8 +53,10 @@ def exchange(staged: Path, target: Path) -> Path | None:
         return None
     try:
         calls.rename(staged, target)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            calls.unlink(displaced)
-        raise
+    except OSError:
+        # A network file system may report as failed what it has done.
+        if staged.exists():
+            with contextlib.suppress(OSError):
+                calls.unlink(displaced)
+            raise
     return displaced

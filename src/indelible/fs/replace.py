@@ -9,7 +9,7 @@ import logging
 import os
 import secrets
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +46,7 @@ class Staged:
     path: Path
     hash: str
     size: int
+    inode: int
 
 
 class OnlyInPlace(OSError):
@@ -76,7 +77,7 @@ def stage(target: Path, pieces: Iterable[bytes], *, mode: int = 0o600) -> Staged
     Nobody else may read it yet: the old file's mode is taken over later. The name is short, so that a target with a
     name of 255 bytes has room beside it.
     """
-    path = target.with_name(f"{PREFIX}{secrets.token_hex(6)}{SUFFIX}")
+    path = target.with_name(f"{PREFIX}{_mark(target.name)}-{secrets.token_hex(4)}{SUFFIX}")
     digest, size = hashlib.sha256(), 0
     handle = calls.open_file(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:
@@ -88,12 +89,13 @@ def stage(target: Path, pieces: Iterable[bytes], *, mode: int = 0o600) -> Staged
                     size += len(block)
                     write_all(handle, block)
             calls.sync(handle)
+            inode = os.fstat(handle).st_ino
         finally:
             calls.close(handle)
     except BaseException:
         discard(path)
         raise
-    return Staged(path=path, hash=digest.hexdigest(), size=size)
+    return Staged(path=path, hash=digest.hexdigest(), size=size, inode=inode)
 
 
 def why_in_place(target: Path) -> str | None:
@@ -170,13 +172,17 @@ def replace(staged: Staged, target: Path, expected: str) -> None:
     Raises FileChanged when that was not what it held, OSError, OnlyInPlace. Then what was there has its name again;
     or, should even that fail, is beside it under a name that the log tells.
     """
+    displaced: Path | None
     try:
         displaced = exchange(staged.path, target)
     except OSError as error:
         if error.errno in (errno.EBUSY, errno.EXDEV):
             # A file that is mounted by itself, from the same disk.
             raise OnlyInPlace(error.errno, error.strerror, str(target)) from error
-        raise
+        if _is_there(staged):
+            raise
+        # Done, and reported as failed: what is under the staged name now may be somebody else's.
+        displaced = staged.path
     if displaced is None:
         _replace_after_a_look(staged, target, expected)
         return
@@ -194,6 +200,14 @@ def replace(staged: Staged, target: Path, expected: str) -> None:
         _put_back(displaced, staged, target)
         raise FileChanged(found, path=target)
     discard(displaced)
+
+
+def _is_there(staged: Staged) -> bool:
+    """Whether the staged file still has its own name."""
+    try:
+        return staged.path.stat().st_ino == staged.inode
+    except FileNotFoundError:
+        return False
 
 
 def _replace_after_a_look(staged: Staged, target: Path, expected: str) -> None:
@@ -264,13 +278,31 @@ def discard(path: Path) -> None:
         calls.unlink(path)
 
 
-def sweep(folder: Path, older_than: float) -> int:
-    """Remove staged files that a killed server left in a folder; the number removed. `older_than` is a POSIX time."""
-    removed = 0
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """What a save that was cut off has left: half of a new content, a whole one, or what it had taken the place of.
+
+    `name` is of the file that it belongs to, None when there is none of that name.
+    """
+
+    path: Path
+    name: str | None
+
+
+def leftovers(folder: Path, older_than: float) -> Iterator[Leftover]:
+    """Those that nobody is at work with any more: `older_than` is a POSIX time. Raises OSError."""
+    found = []
     for path in folder.glob(f"{PREFIX}*{SUFFIX}"):
         with contextlib.suppress(OSError):
-            # Not the time of its content: what a save of another server displaces a moment ago may be years old.
+            # Not the time of its content: what a save of another server displaced a moment ago may be years old.
             if path.lstat().st_ctime < older_than:
-                calls.unlink(path)
-                removed += 1
-    return removed
+                found.append(path)
+    if found:
+        names = {_mark(path.name): path.name for path in folder.iterdir()}
+        for path in found:
+            yield Leftover(path, names.get(path.name[len(PREFIX) :].partition("-")[0]))
+
+
+def _mark(name: str) -> str:
+    """What tells in a staged file's name which file it is for."""
+    return hashlib.sha256(os.fsencode(name)).hexdigest()[:8]

@@ -18,6 +18,7 @@ script is over, all are.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
@@ -65,11 +66,12 @@ class Fault:
     def is_none(self) -> bool:
         return not (self.is_torn or self.is_death or self.is_short or self.error is not None)
 
-    def raise_or_die(self) -> None:
+    def failure(self) -> OSError:
+        """What the call raises, if the process lives to see it."""
         if self.is_death:
             os._exit(DIED)
         number = errno.EIO if self.error is None else self.error
-        raise OSError(number, os.strerror(number))
+        return OSError(number, os.strerror(number))
 
 
 def parse(script: str) -> list[Fault]:
@@ -94,13 +96,17 @@ def parse(script: str) -> list[Fault]:
 
 
 class FaultyFs:
-    """While it is entered, the calls of indelible.fs.calls go through it; `steps` has the letter of each."""
+    """While it is entered, the calls of indelible.fs.calls go through it.
+
+    `steps` has the letter of each call, `met` the faults that came about.
+    """
 
     def __init__(self, script: str = "") -> None:
         self._script = parse(script)
         self._originals: dict[str, Callable[..., Any]] = {}
         self._writing: dict[int, tuple[Path, bytes]] = {}
         self.steps: list[str] = []
+        self.met: list[Fault] = []
 
     @classmethod
     def at(cls, number: int, word: str) -> FaultyFs:
@@ -127,7 +133,10 @@ class FaultyFs:
         fault = self._script[0]
         if not fault.goes_on:
             self._script.pop(0)
-        return None if fault.is_none else fault
+        if fault.is_none:
+            return None
+        self.met.append(fault)
+        return fault
 
     def _wrapped(self, name: str, letter: str) -> Callable[..., Any]:
         def call(*values: Any) -> Any:
@@ -141,7 +150,7 @@ class FaultyFs:
             elif name == "close":
                 # A descriptor is gone even when closing it fails.
                 os.close(values[0])
-            fault.raise_or_die()
+            raise fault.failure()
 
         return call
 
@@ -162,7 +171,8 @@ class FaultyFs:
         elif name == "sync":
             self._lose(values[0])
         else:
-            self._made(name, values)
+            with contextlib.suppress(OSError):
+                self._made(name, values)
 
     def _lose(self, handle: int) -> None:
         """Half of what was written since the last sync is not there any more."""
