@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from .errors import IndelibleError, StoreError
 from .model import BlobId, Chunk
-from .notebook.chunks import chunk_bytes
+from .notebook.chunks import chunk_bytes, chunk_bytes_like
 from .store.contract import Blobs, Journal
 
 log = logging.getLogger("indelible")
@@ -39,9 +39,9 @@ def keep_base(working_copy: str, path: str, base: str, *, read: ReadFile, journa
     return True
 
 
-def keep_content(content: bytes, blobs: Blobs) -> tuple[Chunk, ...]:
-    """A file's bytes as blobs; on return they are on disk. Raises StoreError."""
-    pieces = list(chunk_bytes(content))
+def keep_content(content: bytes, blobs: Blobs, known: Sequence[Chunk] = ()) -> tuple[Chunk, ...]:
+    """A file's bytes as blobs; on return they are on disk. `known`: of an earlier state. Raises StoreError."""
+    pieces = list(chunk_bytes_like(content, known) if known else chunk_bytes(content))
     names = blobs.put(pieces)
     return tuple(Chunk(name, len(piece)) for name, piece in zip(names, pieces, strict=True))
 

@@ -32,7 +32,7 @@ class Checkpoints:
         """
         versions, saver = self._upkeep.store.versions, self._upkeep.saver
         content = saver.read(file, within_s)
-        kept = self._keep(path, content, Source.CHECKPOINT)
+        kept = self._keep(path, content, Source.CHECKPOINT, like=self.newest(path))
         self._upkeep.guarded(lambda: versions.drop_older(kept))
         return kept
 
@@ -73,9 +73,11 @@ class Checkpoints:
             self._keep(path, content, Source.CHECKPOINT)
         self._upkeep.guarded(lambda: versions.delete(root, path, self._upkeep.clock.now()))
 
-    def _keep(self, path: str, content: bytes, source: Source, note: str = "") -> Version:
+    def _keep(self, path: str, content: bytes, source: Source, note: str = "", like: Version | None = None) -> Version:
         saver, root = self._upkeep.saver, self._upkeep.root_id
-        return self._upkeep.guarded(lambda: saver.keep_bytes(content, root=root, name=path, source=source, note=note))
+        return self._upkeep.guarded(
+            lambda: saver.keep_bytes(content, root=root, name=path, source=source, note=note, like=like)
+        )
 
     def _keep_drafts(self, path: str, file: Path) -> None:
         """A page that shows an older state drops what it had not saved."""

@@ -17,6 +17,7 @@ from indelible.notebook.chunks import (
     MINIMUM,
     blob_id,
     chunk_bytes,
+    chunk_bytes_like,
     chunk_text,
     is_well_formed,
     name_bytes,
@@ -47,6 +48,25 @@ some_bytes = st.builds(
     st.integers(0, 2**32),
     st.integers(0, 120_000),
 )
+
+
+@settings(deadline=None, max_examples=60)
+@given(some_bytes, some_bytes)
+def test_any_bytes_are_whole_when_they_are_cut_like_others(data: bytes, others: bytes) -> None:
+    for known in (name_bytes(data), name_bytes(others), name_bytes(others + data), name_bytes(data[:-1])):
+        assert b"".join(chunk_bytes_like(data, known)) == data
+
+
+@pytest.mark.parametrize("changes", range(12))
+def test_lines_are_cut_like_an_earlier_state_as_without_it(changes: int) -> None:
+    chance = Random(changes)
+    lines = [b"x = %d\n" % chance.getrandbits(60) * chance.randrange(1, 9) for _ in range(4_000)]
+    known = name_bytes(b"".join(lines))
+    for _ in range(changes):
+        at = chance.randrange(len(lines))
+        lines[at : at + chance.randrange(3)] = [b"new\n"] * chance.randrange(4)
+    data = b"".join(lines)
+    assert list(chunk_bytes_like(data, known)) == list(chunk_bytes(data))
 
 
 @settings(deadline=None, max_examples=60)

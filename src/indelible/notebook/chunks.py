@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ..model import BlobId, Chunk
 
@@ -42,13 +42,12 @@ def utf16_length(text: str) -> int:
     return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
-def cuts(data: bytes) -> Iterator[int]:
-    """The end of each chunk of `data`, rising; the last is len(data). Nothing for no bytes.
+def cuts(data: bytes, start: int = 0) -> Iterator[int]:
+    """The end of each chunk of `data` from `start` on, rising; the last is len(data). Nothing for no bytes.
 
     A line that a forced cut has split counts from that cut: no look goes back before the chunk.
     """
     find, crc32, size = data.find, zlib.crc32, len(data)
-    start = 0
     while size - start > MINIMUM:
         limit = start + MAXIMUM
         line = data.rfind(_NEWLINE, start, start + MINIMUM - 1) + 1 or start
@@ -78,6 +77,23 @@ def chunk_bytes(data: bytes) -> Iterator[bytes]:
     """The chunks of any bytes, valid UTF-8 or not: a whole .ipynb, for instance. They join to `data`."""
     start = 0
     for end in cuts(data):
+        yield data[start:end]
+        start = end
+
+
+def chunk_bytes_like(data: bytes, known: Sequence[Chunk]) -> Iterator[bytes]:
+    """The chunks of bytes that are mostly those of an earlier state, which `known` names: found faster by its cuts."""
+    after = {chunk.blob: place for place, chunk in enumerate(known, start=1)}
+    start, place = 0, 0
+    while start < len(data):
+        end = start + known[place].length if place < len(known) else 0
+        # The last chunk ended where the content did, not at a cut.
+        is_cut = start < end <= len(data) and (end == len(data) or place + 1 < len(known))
+        if is_cut and blob_id(data[start:end]) == known[place].blob:
+            place += 1
+        else:
+            end = next(cuts(data, start))
+            place = after.get(blob_id(data[start:end]), place)
         yield data[start:end]
         start = end
 
