@@ -68,10 +68,18 @@ class Saves:
         self._contents, self._service = contents, service
         self._reports, self._events = reports, events
         self._workers = ThreadPoolExecutor(2, thread_name_prefix="indelible-save")
+        self._told: str | None = None
         self._running: set[asyncio.Task[None]] = set()
 
     def why_full(self) -> str | None:
-        """Why notebooks must be saved through Jupyter's own API; None when they need not."""
+        """Why notebooks must be saved through Jupyter's own API; None when they need not. A change of it is logged."""
+        why = self._why_full()
+        if why not in (None, self._told):
+            log.info("Notebooks are saved whole, through Jupyter's own API: %s", why)
+        self._told = why
+        return why
+
+    def _why_full(self) -> str | None:
         contents = self._contents
         if not self._service.settings.journal:
             return "the journal is switched off"
@@ -90,6 +98,8 @@ class Saves:
         contents = self._contents
         if not isinstance(contents, FileContentsManager):
             raise LookupError(f"{type(contents).__name__} does not keep notebooks as local files")
+        if not contents.allow_hidden and any(name.startswith(".") for name in path.split("/")):
+            raise LookupError("hidden files are not to be touched")
         return Path(contents._get_os_path(path))  # type: ignore[no-untyped-call]
 
     def begin(self, loop: asyncio.AbstractEventLoop, request: Save, reply: Reply) -> None:
