@@ -180,4 +180,3 @@ def reachable(service: Service, file: Path) -> str:
     store = service.upkeep.store
     found += [service.files.version(NAME, one.id) for one in store.versions.of(service.upkeep.root_id, NAME)]
     return json.dumps(found, ensure_ascii=False)
-
