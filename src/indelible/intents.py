@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import logging
+import os
 import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +17,7 @@ from typing import Any
 from .basekeeper import read_base
 from .errors import FileChanged, IndelibleError, StoreDamaged
 from .fs import explained, private_folder, remove, sweep, sync_folder, write_whole
-from .fs.replace import content_hash, write_in_place
+from .fs.replace import content_hash, open_in_place, write_over
 from .model import BlobId, Chunk
 
 log = logging.getLogger("indelible")
@@ -48,11 +49,11 @@ class Intent:
 
 @dataclass(frozen=True, slots=True)
 class _Noted:
-    """A note of ours that is on disk. `is_written`: the file has its new content, synced."""
+    """A note of ours that is on disk. `is_whole`: nothing is left to be done with the file."""
 
     note: Path
     intent: Intent
-    is_written: bool = False
+    is_whole: bool = False
 
 
 class Intents:
@@ -70,32 +71,33 @@ class Intents:
         Raises FileChanged when it does not hold the old content, StoreError when no note can be made, OSError. Then
         it is as it was; should even that fail, the note stays, and `settle` or `repair` goes on from it.
         """
-        intent = Intent(
-            path=path,
-            inode=path.stat().st_ino,
-            old_hash=old_hash,
-            new_hash=new_hash,
-            old=tuple(old),
-            new=tuple(new),
-        )
-        noted = _Noted(self._written_note(intent), intent)
-        try:
-            found, _ = content_hash(path)
-            if found != old_hash:
-                raise FileChanged(found, path=path)
-        except BaseException:
-            self._unsettled[path] = _Noted(noted.note, intent, is_written=True)
-            with contextlib.suppress(IndelibleError):
-                self.settle(path)
-            raise
-        self._unsettled[path] = noted
-        try:
-            write_in_place(path, content)
-        except BaseException:
-            with contextlib.suppress(OSError, IndelibleError):
-                self.settle(path)
-            raise
-        self._unsettled[path] = _Noted(noted.note, intent, is_written=True)
+        with open_in_place(path) as handle:
+            intent = Intent(
+                path=path,
+                inode=os.fstat(handle).st_ino,
+                old_hash=old_hash,
+                new_hash=new_hash,
+                old=tuple(old),
+                new=tuple(new),
+            )
+            note = self._written_note(intent)
+            try:
+                found, _ = content_hash(path)
+                if found != old_hash:
+                    raise FileChanged(found, path=path)
+            except BaseException:
+                self._unsettled[path] = _Noted(note, intent, is_whole=True)
+                with contextlib.suppress(IndelibleError):
+                    self.settle(path)
+                raise
+            self._unsettled[path] = _Noted(note, intent)
+            try:
+                write_over(handle, content)
+            except BaseException:
+                with contextlib.suppress(OSError, IndelibleError):
+                    self.settle(path)
+                raise
+            self._unsettled[path] = _Noted(note, intent, is_whole=True)
         self.settle(path)
 
     def settle(self, path: Path) -> None:
@@ -108,10 +110,11 @@ class Intents:
             return
         intent = noted.intent
         # What a failed sync has left on the disk cannot be seen from here: the content says nothing.
-        if not noted.is_written and _is_ours(path, intent, self._get_blob):
+        if not noted.is_whole and _is_ours(path, intent, self._get_blob):
             # What was overwritten had its blocks already: the old content fits on a disk that is full, too.
-            write_in_place(path, read_base(intent.old, self._get_blob))
-        self._unsettled[path] = _Noted(noted.note, intent, is_written=True)
+            with open_in_place(path) as handle:
+                write_over(handle, read_base(intent.old, self._get_blob))
+        self._unsettled[path] = _Noted(noted.note, intent, is_whole=True)
         self._clear(noted.note)
         del self._unsettled[path]
 
@@ -152,7 +155,8 @@ class Intents:
             keep(intent.path, present)
             return False
         # The new content, too, may be there for us and not on the disk: it was not synced, or that failed.
-        write_in_place(intent.path, read_base(intent.new, self._get_blob))
+        with open_in_place(intent.path) as handle:
+            write_over(handle, read_base(intent.new, self._get_blob))
         return digest != intent.new_hash
 
     def blobs(self) -> Iterator[BlobId]:

@@ -272,7 +272,7 @@ class Saver:
             try:
                 files.replace(staged, target, present)
             except files.OnlyInPlace:
-                return self._in_place(target, present, pieces, announce, None, "it is mounted by itself")
+                return self._in_place(target, present, pieces, announce, None, "nothing may take its place")
             return staged.hash
         finally:
             files.discard(staged.path)

@@ -116,6 +116,12 @@ class Scene:
     def draft(self) -> Draft:
         return self.store.journal.draft(WC)
 
+    def record(self) -> None:
+        """The page's recorder sends what is dirty, and hears the ack."""
+        record = edit_of(self.page)
+        self.store.blobs.put(self.page.blobs.values())
+        assert self.store.journal.append(record) == record.seq
+
     def save(self, *, file: bytes | None = None, creates: bool = False, sign: Sign | None = None) -> Written:
         """`file` is what the page takes the file to hold."""
         request = request_of(self.page, sha(self.old if file is None else file), creates=creates)
@@ -144,11 +150,12 @@ def scene(folder: Path, *, old: bytes | None = None, keeps_base: bool = True, st
     page = Page(content)
     found, saver, intents = opened(store or folder / "store")
     found.journal.open(opening(page), found.root_id(root))
+    one = Scene(folder, found, saver, intents, page, content)
     type_into(page)
-    found.journal.append(edit_of(page))
+    one.record()
     if keeps_base:
         found.journal.keep_base(WC, sha(content), keep_content(content, found.blobs))
-    return Scene(folder, found, saver, intents, page, content)
+    return one
 
 
 def opened(folder: Path) -> tuple[Store, Saver, Intents]:

@@ -49,9 +49,7 @@ class Book:
     def digest(self, number: int) -> str:
         marks = [CellMark(id="c0", cell_type="code", source_length=len(str(number)), outputs=0, execution_count=None)]
         for index in range(1, self.cells):
-            marks.append(
-                CellMark(id=f"c{index}", cell_type="code", source_length=1, outputs=1, execution_count=None)
-            )
+            marks.append(CellMark(id=f"c{index}", cell_type="code", source_length=1, outputs=1, execution_count=None))
         return digest_of(marks, with_ids=True)
 
 

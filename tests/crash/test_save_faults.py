@@ -26,7 +26,6 @@ from .savescene import (
     NAME,
     TEXTS,
     Scene,
-    edit_of,
     fresh_service,
     notebook,
     opened,
@@ -145,7 +144,7 @@ def written_before(scene: Scene) -> None:
     """A save of before, of which the page has not heard, and more typed since."""
     scene.save()
     type_into(scene.page, ("first, again\n", "second, again\n"))
-    scene.store.journal.append(edit_of(scene.page))
+    scene.record()
 
 
 def drop_most(scene: Scene) -> None:
@@ -153,7 +152,7 @@ def drop_most(scene: Scene) -> None:
     scene.page.is_order_dirty = True
     scene.page.cells[0].source.replace("what is left\n")
     scene.page.cells[0].dirty.add("source")
-    scene.store.journal.append(edit_of(scene.page))
+    scene.record()
 
 
 def save_a_rest(scene: Scene) -> None:

@@ -22,6 +22,8 @@ log = logging.getLogger("indelible")
 PREFIX, SUFFIX = ".indelible-", ".tmp"
 BLOCK = 2**20
 NAME_BYTES = 255
+# A file that is mounted by itself, also from the same disk; a folder whose names may not be changed.
+_ONLY_IN_PLACE = frozenset({errno.EBUSY, errno.EXDEV, errno.EPERM, errno.EACCES})
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,10 +178,9 @@ def replace(staged: Staged, target: Path, expected: str) -> None:
     try:
         displaced = exchange(staged.path, target)
     except OSError as error:
-        if error.errno in (errno.EBUSY, errno.EXDEV):
-            # A file that is mounted by itself, from the same disk.
-            raise OnlyInPlace(error.errno, error.strerror, str(target)) from error
         if _is_there(staged):
+            if error.errno in _ONLY_IN_PLACE:
+                raise OnlyInPlace(error.errno, error.strerror, str(target)) from error
             raise
         # Done, and reported as failed: what is under the staged name now may be somebody else's.
         displaced = staged.path
@@ -251,15 +252,21 @@ def _keep_beside(path: Path, target: Path) -> None:
         log.error("What another program wrote to %s during a save is in %s: %s", target, path, error)
 
 
-def write_in_place(target: Path, content: bytes) -> None:
-    """Write over the file's content and sync. A kill in between leaves a mixture: the caller has an intent on disk."""
+@contextlib.contextmanager
+def open_in_place(target: Path) -> Iterator[int]:
+    """A descriptor for `write_over`. Nothing has changed yet. Raises OSError where the file may not be written."""
     handle = calls.open_file(target, os.O_WRONLY)
     try:
-        write_all(handle, memoryview(content))
-        calls.truncate(handle, len(content))
-        calls.sync(handle)
+        yield handle
     finally:
         calls.close(handle)
+
+
+def write_over(handle: int, content: bytes) -> None:
+    """Write over the file's content and sync. A kill in between leaves a mixture: the caller has an intent on disk."""
+    write_all(handle, memoryview(content))
+    calls.truncate(handle, len(content))
+    calls.sync(handle)
 
 
 def sync_file(target: Path) -> None:
