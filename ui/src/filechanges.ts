@@ -208,8 +208,8 @@ export class FileChanges implements IDisposable {
     const trans = this._trans;
     this._say(
       trans._n(
-        'The file was changed outside, and %1 cell there and here. Both are kept; saving waits for your choice.',
-        'The file was changed outside, and %1 cells there and here. Both are kept; saving waits for your choice.',
+        'The file was changed outside: %1 cell differs there and here. Both are kept; saving waits for your choice.',
+        'The file was changed outside: %1 cells differ there and here. Both are kept; saving waits for your choice.',
         answer.conflicts.length
       ),
       [

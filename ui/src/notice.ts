@@ -1,7 +1,12 @@
-/** A slim bar above a notebook: one sentence and what can be done about it. Never in the way, never modal. */
+/** A slim bar above a notebook: a sentence or two and what can be done about it. Never in the way, never modal. */
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { closeIcon } from '@jupyterlab/ui-components';
+import type { Message } from '@lumino/messaging';
 import { Widget } from '@lumino/widgets';
+
+/** Of one line, and what is above and below the text. */
+const LOWEST_PX = 32;
+const AROUND_PX = 12;
 
 export interface INoticeAction {
   readonly label: string;
@@ -53,9 +58,33 @@ export class Notice extends Widget {
     this._buttons.replaceChildren(
       ...actions.map(action => this._button(action))
     );
+    this._fit();
     window.clearTimeout(this._timer);
     if (closeAfterMs > 0) {
       this._timer = window.setTimeout(() => this.dispose(), closeAfterMs);
+    }
+  }
+
+  protected override onAfterAttach(message: Message): void {
+    super.onAfterAttach(message);
+    this._fit();
+  }
+
+  protected override onResize(message: Widget.ResizeMessage): void {
+    super.onResize(message);
+    this._fit();
+  }
+
+  /** As high as the text needs: the layout asks for the limits, not for the content. */
+  private _fit(): void {
+    if (!this.isAttached) {
+      return;
+    }
+    const height = Math.max(LOWEST_PX, this._text.scrollHeight + AROUND_PX);
+    if (height !== this._height) {
+      this._height = height;
+      this.node.style.minHeight = this.node.style.maxHeight = `${height}px`;
+      this.parent?.fit();
     }
   }
 
@@ -87,6 +116,7 @@ export class Notice extends Widget {
   }
 
   private _buttons = document.createElement('span');
+  private _height = LOWEST_PX;
   private _options: Notice.IOptions;
   private _text = document.createElement('span');
   private _timer = 0;
