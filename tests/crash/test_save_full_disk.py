@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import tempfile
-import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,22 +15,16 @@ import pytest
 from indelible.errors import FileError, IndelibleError, StoreError
 from indelible.testing.faulty_fs import FaultyFs
 
+from .privileges import NOBODY, as_nobody, place_of_nobody, run
 from .savescene import TEXTS, Scene, notebook, scene, sha, sources, type_into
 from .test_full_disk import fill
 
-NOBODY = 65_534
 LONG = "a line that makes the notebook larger\n" * 3_000
 
 pytestmark = [
     pytest.mark.crash,
     pytest.mark.skipif(os.getuid() != 0, reason="mounting and giving files away needs root"),
 ]
-
-
-def run(*command: str | Path) -> None:
-    result = subprocess.run(command, capture_output=True, text=True)
-    if result.returncode:
-        pytest.skip(f"{command[0]} cannot be used so here: {result.stderr.strip()}")
 
 
 @pytest.fixture
@@ -149,30 +142,9 @@ def test_a_quota_of_the_disk_itself(tmp_path: Path) -> None:
 
 @pytest.fixture
 def open_place(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder that another user reaches, too."""
     monkeypatch.setattr("indelible.store.store.PLENTY_BYTES", 2**62)
-    place = Path(tempfile.mkdtemp(dir="/dev/shm" if Path("/dev/shm").is_dir() else "/tmp"))
-    os.chown(place, NOBODY, NOBODY)
-    yield place
-    shutil.rmtree(place)
-
-
-def as_nobody(work: Callable[[], None]) -> None:
-    """Do it in a process without root's rights."""
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            os.setgroups([])
-            os.setgid(NOBODY)
-            os.setuid(NOBODY)
-            work()
-            code = 0
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            os._exit(code)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    with place_of_nobody() as place:
+        yield place
 
 
 def test_a_file_in_a_folder_that_may_not_be_written_is_saved_in_place(open_place: Path) -> None:

@@ -153,7 +153,7 @@ def _attributes(path: Path) -> list[str]:
             return []
         raise
     # The kernel makes these by itself, and lets nobody but itself write them.
-    return [name for name in names if not name.startswith(("security.", "system.nfs4", "trusted."))]
+    return [name for name in names if not name.startswith(("security.", "system.nfs4"))]
 
 
 def create(staged: Staged, target: Path) -> None:
