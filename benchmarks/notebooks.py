@@ -8,6 +8,10 @@ import random
 from pathlib import Path
 
 
+METADATA = {"kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}}
+"""With a kernel's name JupyterLab asks nothing when it opens the notebook."""
+
+
 def image_notebook(path: Path, size: int) -> Path:
     """Write a notebook of about `size` bytes: code cells with one base64 image each, text cells between."""
     dice = random.Random(size)
@@ -18,7 +22,7 @@ def image_notebook(path: Path, size: int) -> Path:
         png = base64.b64encode(dice.randbytes(each * 3 // 4)).decode()
         cells.append(code(f"plot{number}", f"plt.plot(data[{number}])\nplt.show()", png))
         cells.append({"cell_type": "markdown", "id": f"text{number}", "metadata": {}, "source": f"## Figure {number}"})
-    notebook = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    notebook = {"cells": cells, "metadata": METADATA, "nbformat": 4, "nbformat_minor": 5}
     path.write_text(json.dumps(notebook, indent=1) + "\n")
     return path
 
@@ -33,7 +37,7 @@ def text_notebook(path: Path, size: int) -> Path:
         lines = [f"{dice.choice(words)}_{number} = {' + '.join(dice.choices(words, k=8))}" for number in range(140)]
         cells.append(code(f"cell{len(cells)}", "\n".join(lines)))
         written += sum(len(line.encode()) + 12 for line in lines)
-    notebook = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    notebook = {"cells": cells, "metadata": METADATA, "nbformat": 4, "nbformat_minor": 5}
     path.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return path
 

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from playwright.sync_api import Page, WebSocket
@@ -58,13 +58,11 @@ class Traffic:
     """What a page sends."""
 
     sent: int = 0
-    _page: Page | None = field(default=None, repr=False)
 
     def watch(self, page: Page) -> None:
         """From now on, HTTP bodies and WebSocket messages (before compression)."""
-        self._page = page
         page.on("requestfinished", lambda one: self._add(one.sizes()["requestBodySize"]))
-        page.on("websocket", self._listen)
+        page.on("websocket", lambda socket: self._listen(socket))
 
     def _listen(self, socket: WebSocket) -> None:
         socket.on("framesent", lambda payload: self._add(len(payload)))
@@ -180,7 +178,7 @@ def saves(kind: str, megabytes: int, contender: str) -> tuple[list[Saved], float
     with jupyter(indelible=contender == "indelible", collaboration=folder) as server, chromium() as context:
         path = KINDS[kind](server.root / "n.ipynb", megabytes * 1_000_000)
         traffic = Traffic()
-        context.on("page", traffic.watch)
+        context.on("page", lambda page: traffic.watch(page))
         page, _ = open_notebook(context, server, "n.ipynb")
         page.wait_for_timeout(4000)  # What opening starts in the background is not what is measured.
         done = [one_save(page, server, path, traffic) for _ in range(SAVES)]
