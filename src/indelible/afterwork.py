@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from .basekeeper import ReadFile, keep_base
 from .errors import IndelibleError, WorkingCopyUnknown
 from .folder import fold_text
-from .model import Edit, Saved
+from .model import Chunk, Edit, Saved
 from .store.holding import HeavyText
 from .upkeep import Upkeep
 
@@ -24,6 +24,7 @@ class Afterwork:
         self._upkeep, self._read_file = upkeep, read_file
         self._workers = ThreadPoolExecutor(2, thread_name_prefix="indelible")
         self._kept: set[str] = set()
+        self._chunks: dict[str, tuple[Chunk, ...]] = {}
         self._folding: set[tuple[str, int, int | None, tuple[str | int, ...]]] = set()
 
     def close(self) -> None:
@@ -39,8 +40,9 @@ class Afterwork:
             self.later(lambda: self._keep_base(record.working_copy))
 
     def forget(self, working_copy: str) -> None:
-        """It was closed."""
+        """No tab has it any more."""
         self._kept.discard(working_copy)
+        self._chunks.pop(working_copy, None)
 
     def fold(self, text: HeavyText) -> None:
         """This text has gathered many splices."""
@@ -84,11 +86,19 @@ class Afterwork:
             if not one.is_draft:
                 self._kept.discard(working_copy)
             return
-        is_kept = keep_base(
-            working_copy, one.path, one.base, read=self._read_for_saving, journal=store.journal, blobs=store.blobs
+        chunks = keep_base(
+            working_copy,
+            one.path,
+            one.base,
+            read=self._read_for_saving,
+            journal=store.journal,
+            blobs=store.blobs,
+            known=self._chunks.get(working_copy, ()),
         )
-        if not is_kept:
+        if chunks is None:
             self._upkeep.tabs.ask_for_all(working_copy, "the file has changed")
+        else:
+            self._chunks[working_copy] = chunks
 
     def _read_for_saving(self, path: str) -> bytes:
         content = self._read_file(path)

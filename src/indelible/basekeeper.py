@@ -17,26 +17,37 @@ ReadFile = Callable[[str], bytes]
 """Gives the present bytes of the notebook at an API path; raises OSError, or LookupError where there are no bytes."""
 
 
-def keep_base(working_copy: str, path: str, base: str, *, read: ReadFile, journal: Journal, blobs: Blobs) -> bool:
-    """Store the file's bytes as blobs when they are still the base; False when they are not, or cannot be had.
+def keep_base(
+    working_copy: str,
+    path: str,
+    base: str,
+    *,
+    read: ReadFile,
+    journal: Journal,
+    blobs: Blobs,
+    known: Sequence[Chunk] = (),
+) -> tuple[Chunk, ...] | None:
+    """Store the file's bytes as blobs when they are still the base; None when they are not, or cannot be had.
 
-    On True they are on disk and the journal points to them. Raises StoreError.
+    On return they are on disk and the journal points to them. `known` are the chunks of an earlier base, which make it
+    faster. Raises StoreError.
     """
     try:
         content = read(path)
     except (OSError, LookupError) as error:
         log.info("The base of %s cannot be read (%s); the tab is asked to send everything", path, error)
-        return False
+        return None
     if hashlib.sha256(content).hexdigest() != base:
-        return False
+        return None
+    chunks = keep_content(content, blobs, known)
     try:
-        journal.keep_base(working_copy, base, keep_content(content, blobs))
+        journal.keep_base(working_copy, base, chunks)
     except StoreError:
         raise
     except IndelibleError as error:
         # Closed or saved meanwhile: nothing needs the base any more.
         log.debug("The base of %s is not needed any more: %s", path, error)
-    return True
+    return chunks
 
 
 def keep_content(content: bytes, blobs: Blobs, known: Sequence[Chunk] = ()) -> tuple[Chunk, ...]:

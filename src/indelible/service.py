@@ -132,6 +132,8 @@ class Service:
     def left(self, working_copy: str, ask: Ask) -> None:
         """The connection that had it open is gone. Does not block."""
         self.tabs.left(working_copy, ask)
+        if working_copy not in self.tabs:
+            self._afterwork.forget(working_copy)
 
     def lacking(self, blobs: Sequence[BlobId]) -> list[BlobId]:
         """Those that are not here."""
