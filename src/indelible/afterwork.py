@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from .basekeeper import ReadFile, keep_base
 from .errors import IndelibleError, WorkingCopyUnknown
 from .folder import fold_text
-from .model import Chunk, Edit, Saved
+from .model import Edit, Saved
 from .store.holding import HeavyText
 from .upkeep import Upkeep
 
@@ -24,7 +24,6 @@ class Afterwork:
         self._upkeep, self._read_file = upkeep, read_file
         self._workers = ThreadPoolExecutor(2, thread_name_prefix="indelible")
         self._kept: set[str] = set()
-        self._chunks: dict[str, tuple[Chunk, ...]] = {}
         self._folding: set[tuple[str, int, int | None, tuple[str | int, ...]]] = set()
 
     def close(self) -> None:
@@ -42,7 +41,6 @@ class Afterwork:
     def forget(self, working_copy: str) -> None:
         """No tab has it any more."""
         self._kept.discard(working_copy)
-        self._chunks.pop(working_copy, None)
 
     def fold(self, text: HeavyText) -> None:
         """This text has gathered many splices."""
@@ -86,21 +84,10 @@ class Afterwork:
             if not one.is_draft:
                 self._kept.discard(working_copy)
             return
-        chunks = keep_base(
-            working_copy,
-            one.path,
-            one.base,
-            read=self._read_for_saving,
-            journal=store.journal,
-            blobs=store.blobs,
-            known=self._chunks.get(working_copy, ()),
-        )
-        if chunks is None:
+        saver = self._upkeep.saver
+        if not keep_base(one, read=self._read_file, journal=store.journal, blobs=store.blobs, versions=store.versions):
             self._upkeep.tabs.ask_for_all(working_copy, "the file has changed")
-        else:
-            self._chunks[working_copy] = chunks
-
-    def _read_for_saving(self, path: str) -> bytes:
-        content = self._read_file(path)
-        self._upkeep.saver.prepare(hashlib.sha256(content).hexdigest(), content)
-        return content
+        elif not saver.is_prepared(one.base):
+            # Then the first save is as fast as the others.
+            with contextlib.suppress(OSError, LookupError):
+                saver.prepare(self._read_file(one.path))

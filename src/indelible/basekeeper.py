@@ -7,9 +7,9 @@ import logging
 from collections.abc import Callable, Sequence
 
 from .errors import IndelibleError, StoreError
-from .model import BlobId, Chunk
+from .model import BlobId, Chunk, Version, WorkingCopy
 from .notebook.chunks import chunk_bytes, chunk_bytes_like
-from .store.contract import Blobs, Journal
+from .store.contract import Blobs, Journal, Versions
 
 log = logging.getLogger("indelible")
 
@@ -17,37 +17,47 @@ ReadFile = Callable[[str], bytes]
 """Gives the present bytes of the notebook at an API path; raises OSError, or LookupError where there are no bytes."""
 
 
-def keep_base(
-    working_copy: str,
-    path: str,
-    base: str,
-    *,
-    read: ReadFile,
-    journal: Journal,
-    blobs: Blobs,
-    known: Sequence[Chunk] = (),
-) -> tuple[Chunk, ...] | None:
-    """Store the file's bytes as blobs when they are still the base; None when they are not, or cannot be had.
+def keep_base(one: WorkingCopy, *, read: ReadFile, journal: Journal, blobs: Blobs, versions: Versions) -> bool:
+    """Store the file's bytes as blobs when they are still the base; False when they are not, or cannot be had.
 
-    On return they are on disk and the journal points to them. `known` are the chunks of an earlier base, which make it
-    faster. Raises StoreError.
+    On True they are on disk and the journal points to them. Raises StoreError.
     """
+    assert one.base is not None
+    base = one.base
+
+    def content() -> bytes:
+        found = read(one.path)
+        if hashlib.sha256(found).hexdigest() != base:
+            raise LookupError("it has changed")
+        return found
+
     try:
-        content = read(path)
+        chunks = content_as_blobs(base, content, versions.of(one.root, one.path), blobs)
     except (OSError, LookupError) as error:
-        log.info("The base of %s cannot be read (%s); the tab is asked to send everything", path, error)
-        return None
-    if hashlib.sha256(content).hexdigest() != base:
-        return None
-    chunks = keep_content(content, blobs, known)
+        log.info("The base of %s cannot be read (%s); the tab is asked to send everything", one.path, error)
+        return False
     try:
-        journal.keep_base(working_copy, base, chunks)
+        journal.keep_base(one.id, base, chunks)
     except StoreError:
         raise
     except IndelibleError as error:
         # Closed or saved meanwhile: nothing needs the base any more.
-        log.debug("The base of %s is not needed any more: %s", path, error)
-    return chunks
+        log.debug("The base of %s is not needed any more: %s", one.path, error)
+    return True
+
+
+def content_as_blobs(
+    digest: str, content: Callable[[], bytes], kept: Sequence[Version], blobs: Blobs
+) -> tuple[Chunk, ...]:
+    """A file's bytes, whose SHA-256 is `digest`, as blobs; on return they are on disk. Raises StoreError.
+
+    `kept` are states of the same notebook: of one that holds the same `content` is not asked, any other makes it
+    faster.
+    """
+    for version in reversed(kept):
+        if version.hash == digest and not blobs.lacking([chunk.blob for chunk in version.chunks]):
+            return version.chunks
+    return keep_content(content(), blobs, kept[-1].chunks if kept else ())
 
 
 def keep_content(content: bytes, blobs: Blobs, known: Sequence[Chunk] = ()) -> tuple[Chunk, ...]:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from .basekeeper import keep_content, read_base
+from .basekeeper import content_as_blobs, keep_content, read_base
 from .clock import Clock
 from .errors import (
     BaseUnavailable,
@@ -203,7 +203,9 @@ class Saver:
                 return _written(present, one, rendered, is_changed=False)
             if one.base == digest and one.base_chunks is None:
                 # Once the file is replaced, nothing else has what later edits build on, should we be killed.
-                self._journal.keep_base(one.id, digest, keep_content(read(0, size), self._blobs))
+                kept = self._versions.of(one.root, one.path)
+                chunks = content_as_blobs(digest, lambda: read(0, size), kept, self._blobs)
+                self._journal.keep_base(one.id, digest, chunks)
             shrunk = self._keep_shrunk(one, target, layout, rendered)
             new = self._replace(
                 target,
@@ -357,14 +359,16 @@ class Saver:
             while len(self._layouts) > LAYOUTS:
                 self._layouts.popitem(last=False)
 
-    def prepare(self, digest: str, content: bytes) -> None:
-        """Find the cells of a file that will be saved: then the first save is as fast as the others."""
+    def is_prepared(self, digest: str) -> bool:
+        """Whether the places of the cells of a file of this content are known."""
         with self._lock:
-            is_known = digest in self._layouts
-        if not is_known:
-            layout = read_layout(content)
-            if layout is not None:
-                self._remember(digest, layout)
+            return digest in self._layouts
+
+    def prepare(self, content: bytes) -> None:
+        """Find the cells of a file that will be saved."""
+        layout = read_layout(content)
+        if layout is not None:
+            self._remember(hashlib.sha256(content).hexdigest(), layout)
 
     @contextlib.contextmanager
     def _alone(self, target: Path, within_s: float = -1) -> Iterator[None]:
