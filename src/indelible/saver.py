@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import logging
 import os
@@ -28,7 +27,9 @@ from .errors import (
     PageDiffers,
     Superseded,
 )
+from .filewriter import FileWriter, KeepLate, NewContent, opened
 from .fs import replace as files
+from .fs.calls import BLOCK
 from .fs.failures import failure
 from .intents import Intents
 from .model import Draft, Save, Seq, Source, Version, WorkingCopy
@@ -46,12 +47,8 @@ SMALL_CHARACTERS, MOST = 400, 0.8
 """A save that takes away more than this share of a notebook larger than this many characters is told."""
 SWEEP_AFTER_S = 3600
 
-Sign = Callable[[bytes], None]
-"""Called with the new content, before it takes the old one's place."""
-Pieces = Callable[[], Iterator[bytes]]
-"""Gives the new content; anew at each call."""
-Announce = Callable[[str], None]
-"""Called with the new content's hash, when it is about to take the old one's place."""
+Sign = Callable[[Layout, ReadSpan], None]
+"""Called with the new content (its cells' places, and a reader of its bytes) before it takes the old one's place."""
 TRIES = 5
 """How often a file is replaced that somebody else keeps writing at the same moment."""
 
@@ -76,7 +73,7 @@ class Saver:
 
     def __init__(self, journal: Journal, blobs: Blobs, versions: Versions, *, intents: Intents, clock: Clock) -> None:
         self._journal, self._blobs, self._versions = journal, blobs, versions
-        self._intents = intents
+        self._intents, self._writer = intents, FileWriter(intents, blobs)
         self._clock = clock
         self._layouts: OrderedDict[str, Layout] = OrderedDict()
         self._hashes: OrderedDict[Path, tuple[files.Identity, str]] = OrderedDict()
@@ -151,8 +148,8 @@ class Saver:
             for _ in range(TRIES - 1):
                 # Written by somebody else between our look and the exchange: then theirs is kept, too.
                 with contextlib.suppress(FileChanged, FileExistsError):
-                    return self._put(target, content, keep)
-            return self._put(target, content, keep)
+                    return self._put(target, content, keep, self._late_keeper(root, name))
+            return self._put(target, content, keep, self._late_keeper(root, name))
 
     def keep(self, path: Path, *, root: str, name: str, source: Source, note: str = "") -> Version:
         """Keep what the file at `path` holds now as a version. Raises FileGone, FileError, StoreError."""
@@ -179,6 +176,14 @@ class Saver:
             note=note,
         )
         return self._versions.add(version)
+
+    def look_again(self) -> None:
+        """Every few seconds: see whether a program has written into a file that a save had replaced meanwhile."""
+        self._writer.look_again()
+
+    def close(self) -> None:
+        """Look at all of them once more, and let them go."""
+        self._writer.look_again(0)
 
     # -- one save --
 
@@ -207,13 +212,7 @@ class Saver:
                 chunks = content_as_blobs(digest, lambda: read(0, size), kept, self._blobs)
                 self._journal.keep_base(one.id, digest, chunks)
             shrunk = self._keep_shrunk(one, target, layout, rendered)
-            new = self._replace(
-                target,
-                present,
-                lambda: _bytes_of(rendered, read),
-                lambda digest: self._journal.writing(one.id, digest, one.seq),
-                sign,
-            )
+            new = self._writer.replace(target, present, self._content(one, rendered, read, sign))
         self._remember(new, rendered.layout)
         return _written(new, one, rendered, is_changed=True, shrunk=shrunk)
 
@@ -230,12 +229,7 @@ class Saver:
         layout = self._layout(hashlib.sha256(base).hexdigest(), lambda: base)
         rendered = render(draft, layout, lambda start, end: base[start:end], self._blobs.get)
         self._agree(request, rendered)
-        new = self._make(
-            target,
-            lambda: _bytes_of(rendered, lambda start, end: base[start:end]),
-            lambda digest: self._journal.writing(one.id, digest, one.seq),
-            sign,
-        )
+        new = self._writer.make(target, self._content(one, rendered, lambda start, end: base[start:end], sign))
         self._remember(new, rendered.layout)
         return _written(new, one, rendered, is_changed=True)
 
@@ -243,79 +237,34 @@ class Saver:
         if rendered.digest != request.digest:
             raise PageDiffers
 
-    # -- putting content in place --
+    def _content(self, one: WorkingCopy, rendered: Rendered, read: ReadSpan, sign: Sign | None) -> NewContent:
+        def certify(read_new: ReadSpan) -> None:
+            assert sign is not None
+            sign(rendered.layout, read_new)
 
-    def _put(self, target: Path, content: bytes, keep: Callable[[], Version]) -> Version | None:
-        def pieces() -> Iterator[bytes]:
-            yield content
+        return NewContent(
+            pieces=lambda: _bytes_of(rendered, read),
+            keep_late=self._late_keeper(one.root, one.path),
+            announce=lambda digest: self._journal.writing(one.id, digest, one.seq),
+            certify=None if sign is None else certify,
+        )
 
+    def _late_keeper(self, root: str, name: str) -> KeepLate:
+        note = "written into the file that a save had replaced"
+        return lambda content: self.keep_bytes(content, root=root, name=name, source=Source.EXTERNAL, note=note)
+
+    def _put(self, target: Path, content: bytes, keep: Callable[[], Version], keep_late: KeepLate) -> Version | None:
+        new = NewContent.of(content, keep_late)
         try:
             present = self._present(target)
         except FileGone:
-            self._make(target, pieces, lambda digest: None, None)
+            self._writer.make(target, new)
             return None
         if present == hashlib.sha256(content).hexdigest():
             return None
         kept = keep()
-        self._replace(target, kept.hash, pieces, lambda digest: None, None)
+        self._writer.replace(target, kept.hash, new)
         return kept
-
-    def _replace(self, target: Path, present: str, pieces: Pieces, announce: Announce, sign: Sign | None) -> str:
-        """Put the new content in place of the old. Returns its hash. Raises FileChanged when `present` is not there."""
-        in_place = files.why_in_place(target)
-        if in_place is not None:
-            return self._in_place(target, present, pieces, announce, sign, in_place)
-        staged = self._stage(target, pieces, sign)
-        try:
-            if not files.take_after(staged.path, target):
-                why = "its attributes cannot be given to another file"
-                return self._in_place(target, present, pieces, announce, None, why)
-            announce(staged.hash)
-            try:
-                files.replace(staged, target, present)
-            except files.OnlyInPlace:
-                return self._in_place(target, present, pieces, announce, None, "nothing may take its place")
-            return staged.hash
-        finally:
-            files.discard(staged.path)
-
-    def _in_place(
-        self, target: Path, present: str, pieces: Pieces, announce: Announce, sign: Sign | None, why: str
-    ) -> str:
-        """Write over the old content, behind an intent from which a half-done write is finished."""
-        log.info("%s is written in place, since %s", target, why)
-        content = b"".join(pieces())
-        if sign is not None:
-            sign(content)
-        # Both contents are on disk before the first byte is written: from them a torn file is told and repaired.
-        old = keep_content(read_whole(target, present), self._blobs)
-        new = keep_content(content, self._blobs)
-        digest = hashlib.sha256(content).hexdigest()
-        announce(digest)
-        self._intents.write(target, content, old_hash=present, new_hash=digest, old=old, new=new)
-        return digest
-
-    def _make(self, target: Path, pieces: Pieces, announce: Announce, sign: Sign | None) -> str:
-        """Make the file that is not there. Returns its hash. Raises FileChanged when somebody has made it."""
-        # As Jupyter makes a new notebook: what the umask leaves.
-        staged = self._stage(target, pieces, sign, mode=0o666)
-        try:
-            announce(staged.hash)
-            files.create(staged, target)
-            return staged.hash
-        finally:
-            files.discard(staged.path)
-
-    def _stage(self, target: Path, pieces: Pieces, sign: Sign | None, *, mode: int = 0o600) -> files.Staged:
-        staged = files.stage(target, pieces(), mode=mode)
-        if sign is None:
-            return staged
-        try:
-            sign(staged.path.read_bytes())
-        except BaseException:
-            files.discard(staged.path)
-            raise
-        return staged
 
     def _keep_shrunk(self, one: WorkingCopy, target: Path, old: Layout, rendered: Rendered) -> Version | None:
         before, after = _characters(old), _characters(rendered.layout)
@@ -429,11 +378,8 @@ def _status(target: Path) -> os.stat_result:
 def _ground(one: WorkingCopy, present: str, target: Path, blobs: Blobs) -> Iterator[tuple[str, ReadSpan, int]]:
     """The content that the draft builds on (or, without one, takes unchanged cells from): its hash, reader and size."""
     if one.base in (None, present):
-        handle = os.open(target, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            yield present, lambda start, end: _pread(handle, start, end), os.fstat(handle).st_size
-        finally:
-            os.close(handle)
+        with opened(target) as read:
+            yield present, read, target.stat().st_size
         return
     if one.base_chunks is None:
         raise BaseUnavailable(path=one.path)
@@ -442,33 +388,13 @@ def _ground(one: WorkingCopy, present: str, target: Path, blobs: Blobs) -> Itera
     yield one.base, lambda start, end: content[start:end], len(content)
 
 
-def _pread(handle: int, start: int, end: int) -> bytes:
-    pieces = []
-    while start < end:
-        piece = os.pread(handle, end - start, start)
-        if not piece:
-            raise OSError(errno.EIO, "the file has become shorter while it was read")
-        pieces.append(piece)
-        start += len(piece)
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-
-
 def _bytes_of(rendered: Rendered, read: ReadSpan) -> Iterator[bytes]:
     for piece in rendered.pieces:
         if isinstance(piece, bytes):
             yield piece
             continue
-        for start in range(piece.start, piece.end, files.BLOCK):
-            yield read(start, min(piece.end, start + files.BLOCK))
-
-
-def read_whole(target: Path, expected: str) -> bytes:
-    """The file's bytes, when they are still the expected. Raises FileChanged."""
-    content = target.read_bytes()
-    found = hashlib.sha256(content).hexdigest()
-    if found != expected:
-        raise FileChanged(found, path=target)
-    return content
+        for start in range(piece.start, piece.end, BLOCK):
+            yield read(start, min(piece.end, start + BLOCK))
 
 
 def _characters(layout: Layout) -> int:
@@ -486,8 +412,3 @@ def _written(
         cells=len(rendered.keys),
         shrunk=shrunk,
     )
-
-
-def is_about_the_file(error: IndelibleError) -> bool:
-    """Whether a save failed because of its file, which the user can do something about."""
-    return isinstance(error, (FileError, FileGone, FileChanged))

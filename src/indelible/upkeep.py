@@ -96,6 +96,7 @@ class Upkeep:
             self.health.worked()
             if self.clock.monotonic() > self._damage_until:
                 self.health.worked("damage")
+            self.saver.look_again()
             if self.clock.monotonic() - self._adopted_at > ADOPT_EVERY_S:
                 self._adopted_at = self.clock.monotonic()
                 self._look_after(store)
@@ -105,6 +106,8 @@ class Upkeep:
         """Finish what is queued and close the store."""
         with self._lock:
             if self.is_open is not None:
+                if self._saver is not None:
+                    self._saver.close()
                 self.is_open.close()
                 self.is_open = None
 
@@ -120,6 +123,8 @@ class Upkeep:
         return self.is_open
 
     def _begin_saving(self, store: Store) -> None:
+        if self._saver is not None:
+            self._saver.close()
         self._intents = Intents(store.folder / "intents", store.server, store.blobs.get)
         self._saver = Saver(store.journal, store.blobs, store.versions, intents=self._intents, clock=self.clock)
 

@@ -124,7 +124,7 @@ def expect_changed(act: Callable[[Scene], object]) -> Callable[[Scene], None]:
 
 
 def while_somebody_writes(scene: Scene) -> None:
-    scene.save(sign=lambda content: changed(scene))
+    scene.save(sign=lambda layout, read: changed(scene))
 
 
 def merge(scene: Scene) -> None:

@@ -12,9 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from indelible.basekeeper import read_base
 from indelible.errors import FileChanged, FileError, FileGone, NotLocal
 from indelible.fs import replace as files
-from indelible.model import Save
+from indelible.model import Save, Source
+from indelible.notebook.layout import Layout
+from indelible.notebook.render import ReadSpan
 from indelible.saver import Sign
 from indelible.testing.faulty_fs import FaultyFs
 from tests.crash.privileges import NOBODY, as_nobody, place_of_nobody, run
@@ -47,7 +50,7 @@ def open_place(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def somebody_writes(path: Path) -> Sign:
     """At the moment at which a save has its new content ready."""
 
-    def write(content: bytes) -> None:
+    def write(layout: Layout, read: ReadSpan) -> None:
         path.write_bytes(FOREIGN)
 
     return write
@@ -78,7 +81,7 @@ def test_nobody_can_read_new_content_before_it_has_the_mode_of_the_old(one: Scen
     one.file.chmod(0o600)
     seen: list[int] = []
 
-    def look(content: bytes) -> None:
+    def look(layout: Layout, read: ReadSpan) -> None:
         [staged] = temporary(one.file.parent)
         seen.append(stat.S_IMODE((one.file.parent / staged).stat().st_mode))
 
@@ -281,7 +284,7 @@ def test_what_is_no_file_is_not_ours_to_save(one: Scene, kind: str) -> None:
 def test_without_an_exchange_the_old_file_gets_a_second_name_first(one: Scene, error: str) -> None:
     with FaultyFs(f"e!{error}+") as fs:
         saved(one)
-    assert "".join(fs.steps).endswith("elnorrcoscu" + "u")
+    assert "".join(fs.steps).endswith("elnorroscu" + "u")
 
 
 def test_without_an_exchange_what_somebody_else_wrote_meanwhile_gets_its_place_back(one: Scene) -> None:
@@ -331,7 +334,7 @@ def test_a_gone_file_that_somebody_else_makes_again_meanwhile_is_theirs(one: Sce
 
 def test_a_file_that_is_deleted_in_the_midst_of_a_save_stays_deleted(one: Scene) -> None:
     with pytest.raises(FileGone):
-        one.save(sign=lambda content: one.file.unlink())
+        one.save(sign=lambda layout, read: one.file.unlink())
     assert list(one.file.parent.iterdir()) == []
 
 
@@ -412,7 +415,7 @@ def test_two_servers_saves_of_one_folder_do_not_sweep_each_other(one: Scene) -> 
     try:
         saver, root = service.upkeep.saver, service.upkeep.root_id
 
-        def sweep_too(content: bytes) -> None:
+        def sweep_too(layout: Layout, read: ReadSpan) -> None:
             os.utime(one.file, (0, 0))
             saver.sweep(one.file.parent, root=root, name=NAME, older_than=time.time() - 3600)
 
@@ -439,3 +442,27 @@ def test_a_change_that_leaves_size_and_time_alone_is_seen(one: Scene) -> None:
     one.file.write_bytes(changed)
     os.utime(one.file, ns=(status.st_atime_ns, status.st_mtime_ns))
     assert one.saver.present(one.file) == sha(changed)
+
+
+def test_what_a_program_writes_into_a_file_that_was_replaced_meanwhile_is_kept(one: Scene) -> None:
+    """It had opened the file before the save, and writes after it."""
+    with one.file.open("r+b") as late:
+        one.save()
+        late.write(FOREIGN)
+        late.truncate()
+    one.saver.look_again()
+    assert one.store.versions.of(one.draft.working_copy.root, NAME) == []  # It may still be at work.
+    one.saver.close()
+    (kept,) = one.store.versions.of(one.draft.working_copy.root, NAME)
+    assert kept.source is Source.EXTERNAL
+    assert read_base(kept.chunks, one.store.blobs.get) == FOREIGN
+    assert one.file.read_bytes() == one.new
+
+
+def test_a_file_that_was_replaced_is_let_go_of(one: Scene) -> None:
+    open_files = Path("/proc/self/fd")
+    before = len(list(open_files.iterdir()))
+    one.save()
+    one.saver.close()
+    assert len(list(open_files.iterdir())) == before
+    assert one.store.versions.of(one.draft.working_copy.root, NAME) == []

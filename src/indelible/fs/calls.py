@@ -10,6 +10,8 @@ import errno
 import os
 from pathlib import Path
 
+BLOCK = 2**20
+"""Bytes that are read or written at a time."""
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 

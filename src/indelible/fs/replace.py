@@ -15,12 +15,12 @@ from pathlib import Path
 
 from ..errors import FileChanged
 from . import calls, sync_folder, write_all
+from .displaced import Displaced
 from .exchange import exchange, make
 
 log = logging.getLogger("indelible")
 
 PREFIX, SUFFIX = ".indelible-", ".tmp"
-BLOCK = 2**20
 NAME_BYTES = 255
 # A file that is mounted by itself, also from the same disk; a folder whose names may not be changed.
 _ONLY_IN_PLACE = frozenset({errno.EBUSY, errno.EXDEV, errno.EPERM, errno.EACCES})
@@ -64,13 +64,17 @@ def content_hash(path: Path) -> tuple[str, Identity]:
     """SHA-256 of what the file holds, and the identity that it had while it was read. Raises OSError."""
     handle = calls.open_file(path, os.O_RDONLY)
     try:
-        digest = hashlib.sha256()
-        identity = Identity.of(os.fstat(handle))
-        while block := calls.read(handle, BLOCK):
-            digest.update(block)
-        return digest.hexdigest(), identity
+        return _hash_of(handle)
     finally:
         calls.close(handle)
+
+
+def _hash_of(handle: int) -> tuple[str, Identity]:
+    digest = hashlib.sha256()
+    identity = Identity.of(os.fstat(handle))
+    while block := calls.read(handle, calls.BLOCK):
+        digest.update(block)
+    return digest.hexdigest(), identity
 
 
 def stage(target: Path, pieces: Iterable[bytes], *, mode: int = 0o600) -> Staged:
@@ -85,8 +89,8 @@ def stage(target: Path, pieces: Iterable[bytes], *, mode: int = 0o600) -> Staged
     try:
         try:
             for piece in pieces:
-                for start in range(0, len(piece), BLOCK):
-                    block = memoryview(piece)[start : start + BLOCK]
+                for start in range(0, len(piece), calls.BLOCK):
+                    block = memoryview(piece)[start : start + calls.BLOCK]
                     digest.update(block)
                     size += len(block)
                     write_all(handle, block)
@@ -168,39 +172,42 @@ def create(staged: Staged, target: Path) -> None:
     sync_folder(target.parent)
 
 
-def replace(staged: Staged, target: Path, expected: str) -> None:
+def replace(staged: Staged, target: Path, expected: str) -> Displaced | None:
     """The staged file takes the name of the one that holds `expected` (SHA-256); synced on return.
 
-    Raises FileChanged when that was not what it held, OSError, OnlyInPlace. Then what was there has its name again;
-    or, should even that fail, is beside it under a name that the log tells.
+    The answer is the old file, open and without a name; None where the system has no exchange. Raises FileChanged when
+    `expected` was not what it held, OSError, OnlyInPlace. Then what was there has its name again; or, should even that
+    fail, is beside it under a name that the log tells.
     """
-    displaced: Path | None
+    path: Path | None
     try:
-        displaced = exchange(staged.path, target)
+        path = exchange(staged.path, target)
     except OSError as error:
         if _is_there(staged):
             if error.errno in _ONLY_IN_PLACE:
                 raise OnlyInPlace(error.errno, error.strerror, str(target)) from error
             raise
         # Done, and reported as failed: what is under the staged name now may be somebody else's.
-        displaced = staged.path
-    if displaced is None:
+        path = staged.path
+    if path is None:
         _replace_after_a_look(staged, target, expected)
-        return
-    found = None
+        return None
+    handle = None
     try:
         # What came out tells whether somebody has written between the last look and the exchange.
-        found, _ = content_hash(displaced)
-        if found == expected:
-            sync_folder(target.parent)
+        handle = calls.open_file(path, os.O_RDONLY)
+        found, identity = _hash_of(handle)
+        if found != expected:
+            log.warning("%s was written by somebody else during a save: theirs gets its place back", target)
+            raise FileChanged(found, path=target)
+        sync_folder(target.parent)
     except BaseException:
-        _put_back(displaced, staged, target)
+        _put_back(path, staged, target)
+        if handle is not None:
+            calls.close(handle)
         raise
-    if found != expected:
-        log.warning("%s was written by somebody else during a save: theirs gets its place back", target)
-        _put_back(displaced, staged, target)
-        raise FileChanged(found, path=target)
-    discard(displaced)
+    discard(path)
+    return Displaced(handle, identity.size, identity.modified_ns)
 
 
 def _is_there(staged: Staged) -> bool:

@@ -32,8 +32,9 @@ from ..errors import (
 from ..fs.failures import circumstances
 from ..merging import MergeAnswer, MergeRequest
 from ..model import Draft, Save, Seq
-from ..notebook.layout import read_layout
+from ..notebook.layout import Layout
 from ..notebook.nbjson import page_cell
+from ..notebook.render import ReadSpan
 from ..saver import Written
 from ..service import Service
 from .dispatch import Reply, unsaved
@@ -191,10 +192,10 @@ class Saves:
         )
         return digest is not None and bool(notary.store.check_signature(digest, notary.algorithm))
 
-    def _sign(self, loop: asyncio.AbstractEventLoop, content: bytes) -> None:
+    def _sign(self, loop: asyncio.AbstractEventLoop, layout: Layout, read: ReadSpan) -> None:
         """Note that the notebook may be trusted, as Jupyter does for what a page of its own has saved."""
         notary = self._contents.notary
-        digest = self._signature(lambda update: feed(content, update))
+        digest = self._signature(lambda update: feed(layout, read, update))
         if digest is None:
             log.warning("A notebook could not be signed: its outputs will have to be trusted again")
             return
@@ -216,14 +217,8 @@ class Saves:
         return digest.hexdigest()
 
 
-def feed(content: bytes, update: Callable[[bytes], object]) -> None:
-    """Everything in a notebook's file in the order in which nbformat signs it, one cell at a time.
-
-    Raises ValueError when it is not a notebook of nbformat 4.
-    """
-    layout = read_layout(content)
-    if layout is None:
-        raise ValueError("not a notebook of nbformat 4")
+def feed(layout: Layout, read: ReadSpan, update: Callable[[bytes], object]) -> None:
+    """Everything in a notebook's file in the order in which nbformat signs it, one cell at a time."""
     rest = {**layout.rest, "metadata": {k: v for k, v in layout.rest["metadata"].items() if k != "signature"}}
     for name in sorted([*rest, "cells"]):
         update(name.encode())
@@ -231,7 +226,9 @@ def feed(content: bytes, update: Callable[[bytes], object]) -> None:
             _feed(rest[name], update)
             continue
         for span in layout.cells:
-            _feed(page_cell(json.loads(content[span.start : span.end])), update)
+            _feed(page_cell(json.loads(read(span.start, span.end))), update)
+            # The event loop is waiting for its turn; by itself this thread would give it one every 5 ms.
+            time.sleep(0)
 
 
 def _feed(value: Any, update: Callable[[bytes], object]) -> None:
