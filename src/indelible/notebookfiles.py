@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from .basekeeper import read_base
-from .errors import FileChanged, IndelibleError, NotLocal, SaveRefused, WorkingCopyUnknown
+from .errors import BaseUnavailable, FileChanged, IndelibleError, NotLocal, SaveRefused, WorkingCopyUnknown
 from .fs.replace import real_target
 from .merging import MergeAnswer, Merger, MergeRequest
 from .model import Draft, Save
@@ -65,7 +65,12 @@ class NotebookFiles:
         """Keep what the file holds and merge it with a working copy. Raises what Merger.merge raises, StoreError."""
         store = self._upkeep.store
         merger = Merger(self._upkeep.saver, store.blobs, store.versions)
-        return merger.merge(request, store.journal.draft(request.working_copy), self._located(request.path))
+        try:
+            return merger.merge(request, store.journal.draft(request.working_copy), self._located(request.path))
+        except BaseUnavailable:
+            # Written by somebody else before the base was kept: with everything from the tab it can be merged.
+            self._upkeep.tabs.ask_for_all(request.working_copy, "the file has changed")
+            raise
 
     def version(self, path: str, identity: int) -> Notebook:
         """The notebook that a kept state holds. Raises VersionUnknown, BlobDamaged, Malformed."""
