@@ -212,6 +212,10 @@ class WorkingCopy:
         """Whether it holds edits that its file does not."""
         return self.seq > self.saved_seq
 
+    def is_made_from(self, file: str | None) -> bool:
+        """Whether a file of this SHA-256 is what it was loaded from, or what we last wrote for it."""
+        return file is not None and file in (self.loaded_from, self.written)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredCell:

@@ -71,7 +71,7 @@ def summarise(draft: Draft, *, is_live: bool, file_hash: str | None, size: int =
     return Summary(
         working_copy=one,
         state=state_of(one, is_live=is_live),
-        base_is_current=one.loaded_from is not None and one.loaded_from == file_hash,
+        base_is_current=one.is_made_from(file_hash),
         cells_changed=cells_changed(draft),
         bytes=size,
     )
@@ -111,6 +111,6 @@ def choose(
     for one in found:
         if one.state is State.DISCARDED or one.mode != "full" or is_held(one):
             continue
-        if one.loaded_from is not None and one.loaded_from == file_hash:
+        if one.is_made_from(file_hash):
             return one
     return None

@@ -6,11 +6,9 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from functools import partial
-from hmac import HMAC
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +16,6 @@ from jupyter_client.jsonutil import json_default
 from jupyter_core.utils import ensure_async
 from jupyter_server.services.contents import filemanager, largefilemanager
 from jupyter_server.services.contents.filemanager import FileContentsManager
-from nbformat.sign import yield_everything
 
 from ..errors import (
     BaseUnavailable,
@@ -32,18 +29,14 @@ from ..errors import (
 from ..fs.failures import circumstances
 from ..merging import MergeAnswer, MergeRequest
 from ..model import Draft, Save, Seq
-from ..notebook.layout import Layout
-from ..notebook.nbjson import page_cell
-from ..notebook.render import ReadSpan
 from ..saver import Written
 from ..service import Service
 from .dispatch import Reply, unsaved
 from .events import Events
 from .savereports import SaveReports
+from .signing import Signer
 
 log = logging.getLogger("indelible")
-
-SIGN_WITHIN_S = 20
 
 FOR_JUPYTER = (SaveRefused, BaseUnavailable, Superseded, WorkingCopyUnknown)
 """After these the page sends the whole notebook through Jupyter's own API."""
@@ -68,6 +61,7 @@ class Saves:
     def __init__(self, contents: Any, service: Service, reports: SaveReports, events: Events) -> None:
         self._contents, self._service = contents, service
         self._reports, self._events = reports, events
+        self.signer = Signer(contents.notary)
         self._workers = ThreadPoolExecutor(2, thread_name_prefix="indelible-save")
         self._told: str | None = None
         self._running: set[asyncio.Task[None]] = set()
@@ -158,14 +152,14 @@ class Saves:
         """Merge a changed file, and whether Jupyter trusts it. Raises what the service's merge raises."""
         answer = await asyncio.get_running_loop().run_in_executor(None, self._service.files.merge, request)
         self._events.merged(request, answer)
-        return answer, await self.is_signed(answer.theirs_notebook)
+        return answer, await self.signer.is_signed(answer.theirs_notebook)
 
     async def _saved(self, request: Save, draft: Draft | None, began: float) -> dict[str, Any]:
         why = self.why_full()
         if why is not None:
             raise NotLocal(why)
         loop = asyncio.get_running_loop()
-        sign = partial(self._sign, loop) if request.is_trusted else None
+        sign = partial(self.signer.sign, loop, request.path) if request.is_trusted else None
         written = await loop.run_in_executor(self._workers, self._service.files.save, request, draft, sign)
         self._reports.saved(request, written, time.monotonic() - began)
         model = await ensure_async(self._contents.get(request.path, content=False))
@@ -183,57 +177,6 @@ class Saves:
             log.exception("%s is saved, but a post-save hook failed", path)
         finally:
             is_announced_by_us.reset(ours)
-
-    async def is_signed(self, notebook: dict[str, Any]) -> bool:
-        """Whether Jupyter trusts the outputs of a notebook of this content."""
-        notary = self._contents.notary
-        digest = await asyncio.get_running_loop().run_in_executor(
-            None, self._signature, lambda update: _feed(notebook, update)
-        )
-        return digest is not None and bool(notary.store.check_signature(digest, notary.algorithm))
-
-    def _sign(self, loop: asyncio.AbstractEventLoop, layout: Layout, read: ReadSpan) -> None:
-        """Note that the notebook may be trusted, as Jupyter does for what a page of its own has saved."""
-        notary = self._contents.notary
-        digest = self._signature(lambda update: feed(layout, read, update))
-        if digest is None:
-            log.warning("A notebook could not be signed: its outputs will have to be trusted again")
-            return
-
-        async def store() -> None:
-            notary.store.store_signature(digest, notary.algorithm)
-
-        # Its database belongs to the thread of the event loop.
-        asyncio.run_coroutine_threadsafe(store(), loop).result(SIGN_WITHIN_S)
-
-    def _signature(self, tell: Callable[[Callable[[bytes], object]], None]) -> str | None:
-        """What Jupyter's notary computes; None for what has no bytes (a lone surrogate), which Jupyter cannot sign."""
-        notary = self._contents.notary
-        digest = HMAC(notary.secret, digestmod=notary.digestmod)
-        try:
-            tell(digest.update)
-        except ValueError:
-            return None
-        return digest.hexdigest()
-
-
-def feed(layout: Layout, read: ReadSpan, update: Callable[[bytes], object]) -> None:
-    """Everything in a notebook's file in the order in which nbformat signs it, one cell at a time."""
-    rest = {**layout.rest, "metadata": {k: v for k, v in layout.rest["metadata"].items() if k != "signature"}}
-    for name in sorted([*rest, "cells"]):
-        update(name.encode())
-        if name != "cells":
-            _feed(rest[name], update)
-            continue
-        for span in layout.cells:
-            _feed(page_cell(json.loads(read(span.start, span.end))), update)
-            # The event loop is waiting for its turn; by itself this thread would give it one every 5 ms.
-            time.sleep(0)
-
-
-def _feed(value: Any, update: Callable[[bytes], object]) -> None:
-    for piece in yield_everything(value):  # type: ignore[no-untyped-call]
-        update(piece)
 
 
 def answer(request: Save, written: Written, model: dict[str, Any]) -> dict[str, Any]:
