@@ -367,7 +367,20 @@ def test_wherever_the_process_dies_the_file_is_old_or_new_and_nothing_acked_is_l
         shutil.rmtree(folder)
 
 
-@pytest.mark.parametrize("name", [name for name in STORIES if "s" in name and "merge" not in name])
+def test_what_was_typed_after_a_save_that_was_never_heard_of_comes_back_by_itself(fast: Path) -> None:
+    one = scene(fast)
+    written_before(one)
+    one.leave()
+    service = fresh_service(fast)
+    draft, others = service.drafts.open_notebook(NAME, sha(one.file.read_bytes()), "c" * 32)
+    assert draft is not None
+    assert draft.summary.base_is_current
+    assert [cell["source"] for cell in draft.notebook.content["cells"]] == [cell.source.text for cell in one.page.cells]
+    assert list(others) == []
+    service.close()
+
+
+@pytest.mark.parametrize("name", [name for name in STORIES if name != "a merge"])
 def test_a_disk_that_never_syncs_is_never_said_to_hold_the_file(fast: Path, name: str) -> None:
     story = STORIES[name]
     one, outcome, may_hold = told(fast, story, FaultyFs("s!+"))
