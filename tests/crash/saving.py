@@ -7,11 +7,13 @@ the journal, "<pid> saved <number>" once the file has it. The parent process is 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
 import subprocess
 import sys
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -196,11 +198,14 @@ def main() -> None:
         if child == 0:
             try:
                 go_on(Path(form["folder"]), books[size])
+            except BaseException:  # noqa: BLE001  (nobody else would tell why a child is gone)
+                traceback.print_exc()
             finally:
                 os._exit(1)
         os.write(1, f"{child} began 0\n".encode())
         os.waitpid(child, 0)
-        os.write(1, f"{child} ended 0\n".encode())
+        with contextlib.suppress(BrokenPipeError):
+            os.write(1, f"{child} ended 0\n".encode())
 
 
 if __name__ == "__main__":
