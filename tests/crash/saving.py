@@ -1,6 +1,6 @@
 """Run by test_save_kills.py and test_save_power_cut.py: edit a notebook and save it, over and over, until killed.
 
-Standard input: a line for each child, {"folder": where, "size": bytes of the notebook}. The child that is forked
+Standard input: a line for each child, {"folder", "size": bytes of the notebook, "slow"}. The child that is forked
 goes on from what the store in the folder holds, and tells what it reached: "<pid> acked <number>" once an edit is in
 the journal, "<pid> saved <number>" once the file has it. The parent process is warm: a child starts in milliseconds.
 """
@@ -8,16 +8,21 @@ the journal, "<pid> saved <number>" once the file has it. The parent process is 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import os
 import select
+import stat
 import subprocess
 import sys
+import time
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 
-from indelible.model import Edit, Save, Saved, Seq
+from indelible.fs import calls
+from indelible.model import UNSET, Edit, Save, Saved, Seq
 from indelible.notebook.layout import CellMark
 from indelible.notebook.nbjson import write_notebook
 from indelible.notebook.render import digest_of
@@ -27,7 +32,13 @@ from tests.notebook.page import WC
 from .savescene import NAME, TAB, opened, sha
 
 CELL_BYTES = 2**20
+WRITE_AND_WAIT = 7
 PLACE = "@number@"
+
+
+def text(number: int) -> str:
+    """Of another length each time, so that everything behind it moves."""
+    return f"{number} {'x' * (5_000 + number * 997 % 5_000)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +50,16 @@ class Book:
     cells: int
 
     def content(self, number: int) -> bytes:
-        return self.before + str(number).encode() + self.after
+        return self.before + text(number).encode() + self.after
 
     def number(self, content: bytes) -> int | None:
         """Which state of it that is, whole; None for anything else."""
-        if not (content.startswith(self.before) and content.endswith(self.after)):
-            return None
-        digits = content[len(self.before) : len(content) - len(self.after)]
+        digits = content[len(self.before) :][:20].partition(b" ")[0]
         return int(digits) if digits.isdigit() and content == self.content(int(digits)) else None
 
     def digest(self, number: int) -> str:
-        marks = [CellMark(id="c0", cell_type="code", source_length=len(str(number)), outputs=0, execution_count=None)]
+        length = len(text(number))
+        marks = [CellMark(id="c0", cell_type="code", source_length=length, outputs=0, execution_count=None)]
         for index in range(1, self.cells):
             marks.append(CellMark(id=f"c{index}", cell_type="code", source_length=1, outputs=1, execution_count=None))
         return digest_of(marks, with_ids=True)
@@ -58,9 +68,8 @@ class Book:
 def book(size: int) -> Book:
     cells = [_cell(0, PLACE, [])]
     for index in range(1, max(2, size // CELL_BYTES)):
-        line = f"output {index} " + "0123456789abcdef" * 5 + "\n"
-        text = line * (CELL_BYTES // len(line))
-        cells.append(_cell(index, "x", [{"name": "stdout", "output_type": "stream", "text": text}]))
+        lines = "".join(f"output {index}, line {number} {'0123456789abcdef' * 4}\n" for number in range(11_000))
+        cells.append(_cell(index, "x", [{"name": "stdout", "output_type": "stream", "text": lines[:CELL_BYTES]}]))
     whole = write_notebook({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
     before, after = whole.split(PLACE.encode())
     return Book(before, after, len(cells))
@@ -100,7 +109,7 @@ def go_on(folder: Path, one: Book) -> None:
         store.journal.open(parse_message({**opening, "mode": "full"}, TAB), "root")  # type: ignore[arg-type]
     while True:
         seq += 1
-        edit = {"t": "edit", "wc": WC, "epoch": 1, "seq": seq, "at": seq, "cells": [{"key": 0, "source": str(seq)}]}
+        edit = {"t": "edit", "wc": WC, "epoch": 1, "seq": seq, "at": seq, "cells": [{"key": 0, "source": text(seq)}]}
         record = parse_message(edit, TAB)
         assert isinstance(record, Edit)
         assert store.journal.append(record) == seq
@@ -124,6 +133,30 @@ def go_on(folder: Path, one: Book) -> None:
         store.journal.append(told)
 
 
+def slow_down() -> None:
+    """As a slow disk does: it takes a megabyte at a time, and has some of a file before it has all.
+
+    Otherwise a write in place is so fast that hardly any kill or cut falls into it.
+    """
+    write, sync, chance = calls.write, calls.sync, Random()
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def slow_write(handle: int, block: memoryview) -> int:
+        time.sleep(0.005)
+        return write(handle, block[:CELL_BYTES])
+
+    def slow_sync(handle: int) -> None:
+        size = os.fstat(handle).st_size
+        if stat.S_ISREG(os.fstat(handle).st_mode) and size > CELL_BYTES:
+            for _ in range(3):
+                start = chance.randrange(size)
+                libc.sync_file_range(handle, ctypes.c_int64(start), ctypes.c_int64(size // 3), WRITE_AND_WAIT)
+                time.sleep(0.02)
+        sync(handle)
+
+    calls.write, calls.sync = slow_write, slow_sync
+
+
 def tell(what: str, number: int) -> None:
     os.write(1, f"{os.getpid()} {what} {number}\n".encode())
 
@@ -142,7 +175,9 @@ def check(folder: Path, one: Book, acked: int, saved: int) -> int:
             if copy.is_draft:
                 assert copy.base_chunks is not None or copy.base == sha(one.content(number))
                 for cell in store.journal.draft(copy.id).cells.values():
-                    found = max(found, int(cell.source.origin))  # type: ignore[union-attr, arg-type]
+                    assert cell.source is not UNSET
+                    assert isinstance(cell.source.origin, str)
+                    found = max(found, int(cell.source.origin.partition(" ")[0]))
         assert found >= acked
         return found
     finally:
@@ -161,10 +196,11 @@ class Children:
         )
         self._rest = b""
 
-    def begin(self, folder: Path, size: int) -> int:
-        """Start one; its process id."""
+    def begin(self, folder: Path, size: int, *, is_slow: bool) -> int:
+        """Start one; its process id. `is_slow`: as if its disk were."""
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps({"folder": str(folder), "size": size}).encode() + b"\n")
+        form = {"folder": str(folder), "size": size, "slow": is_slow}
+        self._process.stdin.write(json.dumps(form).encode() + b"\n")
         self._process.stdin.flush()
         while True:
             for pid, what, _ in self.told(60):
@@ -197,6 +233,8 @@ def main() -> None:
         child = os.fork()
         if child == 0:
             try:
+                if form["slow"]:
+                    slow_down()
                 go_on(Path(form["folder"]), books[size])
             except BaseException:  # noqa: BLE001  (nobody else would tell why a child is gone)
                 traceback.print_exc()

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.crash
 
 def round_(children: Children, folder: Path, size: int, within_s: float, chance: Random) -> tuple[int, int]:
     """Start a child and kill it at a random moment after its first ack; the last numbers acked and saved."""
-    pid = children.begin(folder, size)
+    pid = children.begin(folder, size, is_slow=size == SIZES["in place"])
     acked = saved = 0
     kill_at = float("inf")
     while True:
@@ -43,7 +43,7 @@ def round_(children: Children, folder: Path, size: int, within_s: float, chance:
 
 def timed(children: Children, folder: Path, size: int) -> float:
     """Seconds that a save takes here; it is killed after the second one."""
-    pid = children.begin(folder, size)
+    pid = children.begin(folder, size, is_slow=size == SIZES["in place"])
     began = ended = 0.0
     while True:
         for _, what, number in children.told(30):

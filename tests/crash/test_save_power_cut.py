@@ -76,7 +76,7 @@ def test_a_save_that_the_power_cuts_off_leaves_the_old_file_or_the_new_one(tmp_p
     with mounted(image, tmp_path / "mounted") as disk:
         begin(disk / "folder", one, has_two_names=how == "in place")
         children = Children()
-        pid = children.begin(disk / "folder", SIZE)
+        pid = children.begin(disk / "folder", SIZE, is_slow=how == "in place")
         try:
             acked, saved = reached(children, time.monotonic() + 1, 0, 0)
             for number in range(CUTS // 2):
