@@ -137,7 +137,7 @@ def test_a_quota_of_the_disk_itself(tmp_path: Path) -> None:
 
         as_nobody(work)
     finally:
-        subprocess.run(["umount", disk], check=True)
+        subprocess.run(["umount", "-l", disk], check=True)
 
 
 @pytest.fixture
@@ -218,7 +218,7 @@ def test_a_file_system_that_turned_read_only_is_named_and_saved_to_once_it_is_wr
         one.save()
         assert one.file.read_bytes() == one.new
     finally:
-        subprocess.run(["umount", folder], check=True)
+        subprocess.run(["umount", "-l", folder], check=True)
     one.leave()
 
 
