@@ -157,6 +157,11 @@ export class CellTrack {
     return found;
   }
 
+  /** Whether any part of it was in an edit after `seq`. */
+  isSince(seq: number): boolean {
+    return [...this.seqs.values()].some(last => last > seq);
+  }
+
   /** Send the source again, whole. */
   markSource(): void {
     this._markWhole(SOURCE);

@@ -98,6 +98,8 @@ export interface IRecorder extends IDisposable {
   ): Promise<IWrote>;
   /** Put everything into an edit now, so that the journal will hold what the page shows; the number of the last. */
   settle(): number;
+  /** Cells (by index) that were edited after `seq`; null when their order or the notebook's metadata were. */
+  cellsSince(seq: number): number[] | null;
   readonly epoch: number;
   /** The file's content (SHA-256) was brought in by ordinary edits: it is the base now. */
   rebase(hash: string, merged: IMergeResult): void;

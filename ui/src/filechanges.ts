@@ -10,6 +10,7 @@ import type { IDisposable } from '@lumino/disposable';
 import { ApiError } from './api';
 import type { IApi } from './contracts';
 import { pairCells } from './diff';
+import { SaveFailure } from './filesave';
 import { applyMerge, type Choice } from './mergefile';
 import { Notice, type INoticeAction } from './notice';
 import type { OpenNotebook } from './opennotebook';
@@ -56,15 +57,30 @@ export class FileChanges implements IDisposable {
     }
   }
 
+  /** What the user was asked is answered otherwise, or has no object any more. */
+  reset(): void {
+    if (this._isAsking) {
+      this._notice?.dispose();
+    }
+  }
+
   /** The file holds something else now, as the server has seen. */
   async fileChanged(hash: string): Promise<void> {
     const { recorder, context } = this._open;
     this._seen = null;
-    if (!recorder || hash === this._open.fileHash) {
+    if (!recorder) {
       return;
     }
     if (this._open.isSaveUnderWay) {
       this._seen = hash; // Ours, most likely: to be looked at when the save is over.
+      return;
+    }
+    if (this._open.conflict !== 'recreate') {
+      // It is there again, or as it was, or another one: the next save finds out what is to be asked now.
+      this._open.conflict = null;
+      this.reset();
+    }
+    if (hash === this._open.fileHash) {
       return;
     }
     if (this._open.isAhead) {
@@ -92,7 +108,7 @@ export class FileChanges implements IDisposable {
 
   /** A save found another file than the one that was read. Rejects when nothing can be done now. */
   async merge(): Promise<Outcome> {
-    const answer = await this._ask();
+    const answer = await this._merged();
     if (answer.conflicts.length > 0) {
       this._tellConflict(answer);
       return 'conflict';
@@ -120,7 +136,7 @@ export class FileChanges implements IDisposable {
     }
     this._open.conflict = 'gone';
     const trans = this._trans;
-    this._say(
+    this._ask(
       trans.__(
         'The file was deleted or moved outside. The notebook is safe in the journal, and is not written again unless you say so.'
       ),
@@ -137,6 +153,30 @@ export class FileChanges implements IDisposable {
               this._open.conflict = 'gone';
               throw reason;
             }
+          }
+        }
+      ]
+    );
+  }
+
+  /** What the file holds, with this hash, is no notebook (the marks of a git conflict, half a file): asked once. */
+  fileBroken(hash: string): void {
+    if (this._open.conflict === 'broken') {
+      return;
+    }
+    this._open.conflict = 'broken';
+    const trans = this._trans;
+    this._ask(
+      trans.__(
+        'What was written into the file outside is no notebook. It is kept; the notebook here is safe in the journal, and is not written over it unless you say so.'
+      ),
+      [
+        {
+          label: trans.__('Write the notebook'),
+          caption: trans.__('Make the file the notebook that you see'),
+          run: async () => {
+            this._open.overwrites(hash);
+            await this._open.context.save();
           }
         }
       ]
@@ -169,9 +209,12 @@ export class FileChanges implements IDisposable {
     return pairs.filter(one => one.kind !== 'same').length;
   }
 
-  /** The server's merge of what the page shows this moment. */
-  private async _ask(): Promise<IMergeAnswer> {
-    for (let tries = 1; ; tries++) {
+  /**
+   * The server's merge of what the page shows this moment. What is typed while it is under way stands, as long as the
+   * merge does not change those cells.
+   */
+  private async _merged(): Promise<IMergeAnswer> {
+    for (let tries = 1; tries <= TRIES; tries++) {
       const { recorder, fileHash, context } = this._open;
       if (!recorder) {
         throw new Error(this._trans.__('the notebook was closed'));
@@ -185,18 +228,21 @@ export class FileChanges implements IDisposable {
           path: context.localPath,
           file: fileHash
         });
-        if (recorder.settle() === seq && this._open.recorder === recorder) {
-          return answer;
+        const isSame = this._open.recorder === recorder;
+        const edited = isSame ? recorder.cellsSince(seq) : null;
+        const current = edited && withoutEdited(answer, edited);
+        if (current) {
+          return current;
         }
       } catch (reason) {
         // The last edits are still under way.
-        const isBehind = reason instanceof ApiError && reason.code === 'behind';
-        if (!isBehind || tries >= TRIES) {
+        if (!(reason instanceof ApiError && reason.code === 'behind')) {
           throw reason;
         }
       }
       await new Promise(resolve => window.setTimeout(resolve, AGAIN_MS));
     }
+    throw new SaveFailure('busy', '');
   }
 
   private _tellConflict(answer: IMergeAnswer): void {
@@ -206,7 +252,7 @@ export class FileChanges implements IDisposable {
       return;
     }
     const trans = this._trans;
-    this._say(
+    this._ask(
       trans._n(
         'The file was changed outside: %1 cell differs there and here. Both are kept; saving waits for your choice.',
         'The file was changed outside: %1 cells differ there and here. Both are kept; saving waits for your choice.',
@@ -224,17 +270,17 @@ export class FileChanges implements IDisposable {
 
   /** Let the user choose, and save. */
   async resolve(): Promise<void> {
-    let answer = await this._ask();
+    let answer = await this._merged();
     let choices: Choice[] | null = [];
     while (answer.conflicts.length > 0) {
       choices = await this._choose(answer, this._trans);
       if (choices === null) {
         return;
       }
-      const again = await this._ask();
+      const again = await this._merged();
+      // A choice is for the cells that were shown, and for no other.
       const isSame =
-        again.hash === answer.hash &&
-        again.conflicts.length === answer.conflicts.length;
+        JSON.stringify(again.conflicts) === JSON.stringify(answer.conflicts);
       answer = again;
       if (isSame) {
         break;
@@ -290,6 +336,12 @@ export class FileChanges implements IDisposable {
     );
   }
 
+  /** A notice that stays until it is answered. */
+  private _ask(text: string, actions: readonly INoticeAction[]): void {
+    this._say(text, actions);
+    this._isAsking = true;
+  }
+
   /** One notice at a time; without actions it goes by itself. */
   private _say(text: string, actions: readonly INoticeAction[] = []): void {
     const panel = this._open.panels[0];
@@ -297,6 +349,7 @@ export class FileChanges implements IDisposable {
       return;
     }
     this._notice?.dispose();
+    this._isAsking = false;
     const notice = new Notice({ text, actions, trans: this._trans });
     this._notice = notice;
     notice.disposed.connect(() => {
@@ -312,6 +365,8 @@ export class FileChanges implements IDisposable {
 
   private _api: IApi;
   private _choose: Choose;
+  /** The notice wants an answer. */
+  private _isAsking = false;
   private _isDisposed = false;
   private _notice: Notice | null = null;
   private _open: OpenNotebook;
@@ -319,6 +374,37 @@ export class FileChanges implements IDisposable {
   private _seen: string | null = null;
   private _told: unknown = null;
   private _trans: TranslationBundle;
+}
+
+/**
+ * A merge of what the page held before these cells (by index) were edited, as it holds now; null when it would change
+ * one of them.
+ */
+function withoutEdited(
+  answer: IMergeAnswer,
+  edited: readonly number[]
+): IMergeAnswer | null {
+  if (edited.length === 0) {
+    return answer;
+  }
+  const left = new Set(edited);
+  const kept = new Set(answer.cells.map(one => one.ours));
+  const isInTheWay =
+    answer.conflicts.length > 0 ||
+    edited.some(index => !kept.has(index)) ||
+    answer.cells.some(
+      one => one.ours !== null && left.has(one.ours) && one.cell !== null
+    );
+  return isInTheWay
+    ? null
+    : {
+        ...answer,
+        cells: answer.cells.map(one =>
+          one.ours !== null && left.has(one.ours)
+            ? { ...one, is_theirs: false }
+            : one
+        )
+      };
 }
 
 export namespace FileChanges {

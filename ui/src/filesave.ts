@@ -41,23 +41,42 @@ const FULL_SAVE = [
   'not_local',
   'page_differs',
   'save_refused',
+  'store_failed',
   'superseded',
   'unknown_working_copy'
 ];
+
+/** How long an answer is waited for, and so much more for each megabyte of the file. */
+const ANSWER_MS = 10_000;
+const ANSWER_MS_PER_MB = 500;
 
 type Answer = Extract<ServerMessage, { t: 'wrote' | 'unsaved' }>;
 
 /** The saves that one recorder has asked for. */
 export class FileSaves {
-  /** Send what `message` makes of an id, and wait for the answer. */
-  ask(point: ISavePoint, send: (id: number) => boolean): Promise<IWrote> {
+  /**
+   * Send what `send` makes of an id, and wait for the answer. When none comes (the file's disk may hang) the save counts
+   * as failed, though it may still be made; the next one finds what it has written. `size` is the file's, in bytes.
+   */
+  ask(
+    point: ISavePoint,
+    size: number,
+    send: (id: number) => boolean
+  ): Promise<IWrote> {
     const id = ++this._last;
     return new Promise((resolve, reject) => {
-      this._waiting.set(id, { point, resolve, reject });
       if (!send(id)) {
-        this._waiting.delete(id);
         reject(new SaveFailure('offline', 'the server is not in reach'));
+        return;
       }
+      const timer = window.setTimeout(
+        () => {
+          this._waiting.delete(id);
+          reject(new SaveFailure('no_answer', 'the server does not answer'));
+        },
+        ANSWER_MS + (ANSWER_MS_PER_MB * size) / 2 ** 20
+      );
+      this._waiting.set(id, { point, resolve, reject, timer });
     });
   }
 
@@ -67,6 +86,7 @@ export class FileSaves {
       return;
     }
     this._waiting.delete(answer.id);
+    window.clearTimeout(waiting.timer);
     if (answer.t === 'wrote') {
       const { hash, model, shrunk } = answer;
       waiting.resolve({ point: waiting.point, hash, model, shrunk });
@@ -78,7 +98,8 @@ export class FileSaves {
 
   /** No answer will come any more. */
   lost(): void {
-    for (const { reject } of this._waiting.values()) {
+    for (const { reject, timer } of this._waiting.values()) {
+      window.clearTimeout(timer);
       reject(new SaveFailure('offline', 'the connection was lost'));
     }
     this._waiting.clear();
@@ -91,6 +112,7 @@ export class FileSaves {
       point: ISavePoint;
       resolve: (wrote: IWrote) => void;
       reject: (reason: SaveFailure) => void;
+      timer: number;
     }
   >();
 }

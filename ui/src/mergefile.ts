@@ -44,6 +44,7 @@ export function applyMerge(
         ? metaOfFile(answer)
         : answer.meta;
       notebook.metadata = meta.metadata as INotebookMetadata;
+      setFormat(notebook, meta);
     }
   });
   const fileCells: (number | null)[] = Array.from(
@@ -59,6 +60,16 @@ export function applyMerge(
     one.isTheirs ? [] : [index]
   );
   return { fileCells, differing, isMetaTheirs };
+}
+
+/** Of the two formats the later one; the interface does not tell that it can be set. */
+function setFormat(
+  notebook: ISharedNotebook,
+  { nbformat, nbformat_minor: minor }: IMergeAnswer['meta']
+): void {
+  const shared = notebook as { nbformat: number; nbformat_minor: number };
+  shared.nbformat = nbformat;
+  shared.nbformat_minor = minor;
 }
 
 function takesMeta(answer: IMergeAnswer, choices: readonly Choice[]): boolean {
@@ -112,53 +123,69 @@ function newCellId(): string {
   ).join('');
 }
 
-/** Delete what goes, then bring each place in order: cells are moved, changed or inserted. */
+/**
+ * The longest row of cells that are in the same order here and in the result: they stay as they are, and with them
+ * the cursor; the others are moved past them.
+ */
+function staying(
+  cells: readonly SharedCell.Cell[],
+  targets: readonly ITarget[]
+): Set<number> {
+  const rows: { last: number; before: number }[] = [];
+  // For each length of a row, the candidate that ends with the lowest index.
+  const ends: number[] = [];
+  for (const { ours, cell } of targets) {
+    if (ours === null || (cell && isAnother(cells[ours], cell))) {
+      continue;
+    }
+    let length = ends.length;
+    while (length > 0 && rows[ends[length - 1]].last > ours) {
+      length--;
+    }
+    rows.push({ last: ours, before: length > 0 ? ends[length - 1] : -1 });
+    ends[length] = rows.length - 1;
+  }
+  const found = new Set<number>();
+  for (let at = ends[ends.length - 1] ?? -1; at >= 0; at = rows[at].before) {
+    found.add(rows[at].last);
+  }
+  return found;
+}
+
+/** Whether a cell can only be replaced: its type and its id never change. */
+function isAnother(here: SharedCell.Cell, wanted: ICell): boolean {
+  return (
+    here.cell_type !== wanted.cell_type ||
+    (typeof wanted.id === 'string' && wanted.id !== here.id)
+  );
+}
+
+/** Take away what goes or moves, change what stays, insert the rest. */
 function arrange(
   notebook: ISharedNotebook,
   targets: readonly ITarget[],
   isTrusted: boolean
 ): void {
-  const stays = new Set(targets.map(one => one.ours));
-  // Which of the old cells stands where; moves and inserts are done here as in the notebook.
-  const places = notebook.cells.map((_, index) => index);
+  // The list of cells is brought up to date only after the transaction, so nothing is looked up in it meanwhile.
   const cells = [...notebook.cells];
-  for (let index = places.length - 1; index >= 0; index--) {
-    if (!stays.has(places[index])) {
+  const before = cells.map(cell => cell.toJSON() as SharedCell.Cell);
+  const stays = staying(before, targets);
+  for (let index = cells.length - 1; index >= 0; index--) {
+    if (!stays.has(index)) {
       notebook.deleteCell(index);
-      places.splice(index, 1);
     }
   }
-  targets.forEach((target, index) => {
-    const { ours, cell } = target;
+  targets.forEach(({ ours, cell }, index) => {
     const wanted = cell && withTrust(cell, isTrusted);
-    const old = ours === null ? null : cells[ours];
-    const isOtherType = old && cell && old.cell_type !== cell.cell_type;
-    if (ours !== null && !isOtherType) {
-      const from = places.indexOf(ours, index);
-      if (from !== index) {
-        notebook.moveCell(from, index);
-        places.splice(from, 1);
-        places.splice(index, 0, ours);
-      }
-      if (wanted && old) {
-        if (from === index) {
-          changeCell(old, wanted);
-        } else {
-          // A moved cell is another object.
-          notebook.deleteCell(index);
-          notebook.insertCell(index, wanted as SharedCell.Cell);
-        }
+    if (ours !== null && stays.has(ours)) {
+      if (wanted) {
+        changeCell(cells[ours], wanted);
       }
       return;
     }
-    if (ours !== null) {
-      const from = places.indexOf(ours, index);
-      notebook.deleteCell(from);
-      places.splice(from, 1);
-    }
-    if (wanted) {
-      notebook.insertCell(index, wanted as SharedCell.Cell);
-      places.splice(index, 0, -1);
+    const inserted = wanted ?? (ours === null ? null : before[ours]);
+    if (inserted) {
+      notebook.insertCell(index, inserted as SharedCell.Cell);
     }
   });
 }

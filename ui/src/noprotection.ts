@@ -63,6 +63,10 @@ class NoRecorder implements IRecorder {
     return 0;
   }
 
+  cellsSince(): number[] | null {
+    return null;
+  }
+
   rebase(): void {
     // Nothing was recorded.
   }

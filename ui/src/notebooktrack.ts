@@ -128,6 +128,16 @@ export class NotebookTrack {
     return isFound;
   }
 
+  /** Cells here (by index) that were edited after `seq`; null when their order or the metadata were. */
+  cellsSince(seq: number): number[] | null {
+    if (this._orderSeq > seq || this._meta.seq > seq) {
+      return null;
+    }
+    return this._present.flatMap((track, index) =>
+      track.isSince(seq) ? [index] : []
+    );
+  }
+
   /** The server has refused what these carried. */
   refused(touched: ITouched): void {
     this._isOrderDirty ||= touched.order;

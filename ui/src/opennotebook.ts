@@ -77,8 +77,10 @@ export class OpenNotebook implements IDisposable {
   attempted: unknown = null;
 
   /** What is done when somebody else writes the file. */
-  changes: Pick<FileChanges, 'fileChanged' | 'fileGone' | 'merge'> | null =
-    null;
+  changes: Pick<
+    FileChanges,
+    'fileBroken' | 'fileChanged' | 'fileGone' | 'merge' | 'reset'
+  > | null = null;
 
   /** The views of this notebook. */
   readonly panels: NotebookPanel[] = [];
@@ -138,6 +140,7 @@ export class OpenNotebook implements IDisposable {
   /** A later read: the content that is about to replace ours is the file's. */
   reloading(model: Contents.IModel): void {
     const { hash } = model;
+    this._settled();
     this._recorder?.reloading(hash ?? null, cellCount(model), cellsOf(model));
   }
 
@@ -193,9 +196,22 @@ export class OpenNotebook implements IDisposable {
     return { ...wrote.model, content: null };
   }
 
+  /** What a save by Jupyter's own way is to send: what is here now, and not when Jupyter began. */
+  freshContent(): ReturnType<INotebookModel['toJSON']> {
+    if (this._points.length > 0) {
+      this._points[this._points.length - 1] = this._recorder?.mark() ?? null;
+    }
+    return this.context.model.toJSON();
+  }
+
   /** SHA-256 of what this page takes the file to hold; null when it does not know. */
   get fileHash(): string | null {
     return this._mergedFile ?? this.context.contentsModel?.hash ?? null;
+  }
+
+  /** The user wants what is here to stand where the file holds this. */
+  overwrites(hash: string): void {
+    this._mergedFile = hash;
   }
 
   /** The content of a file that somebody else wrote was brought in by ordinary edits. */
@@ -209,10 +225,10 @@ export class OpenNotebook implements IDisposable {
   }
 
   /**
-   * Why saving waits for the user: both sides changed the same cells, or the file is gone ("recreate" once the user
-   * wants it back). Null when it does not.
+   * Why saving waits for the user: both sides changed the same cells, the file is gone ("recreate" once the user
+   * wants it back), or it is no notebook any more. Null when it does not.
    */
-  conflict: 'merge' | 'gone' | 'recreate' | null = null;
+  conflict: 'merge' | 'gone' | 'recreate' | 'broken' | null = null;
 
   /** What the server answered to the present save, when it wrote the file from its journal. */
   get byJournal(): IWrote | null {
@@ -253,6 +269,7 @@ export class OpenNotebook implements IDisposable {
       return;
     }
     this._recorder = null;
+    this._settled();
     this._protection.detach(recorder, 'discard');
     try {
       await this.context.revert();
@@ -364,8 +381,7 @@ export class OpenNotebook implements IDisposable {
       return; // "Save As" to another path, or a conflict that was answered with "Revert": our file was not written.
     }
     // When saves overlapped we cannot know which content is in the file; the older point is held by both.
-    this._mergedFile = null;
-    this.conflict = null;
+    this._settled();
     const point = points[0];
     if (point && this._recorder) {
       this._recorder.saved(point, points.length === 1 ? this._hash : null);
@@ -376,6 +392,13 @@ export class OpenNotebook implements IDisposable {
     }
     this._lastSave = { at: this._now(), by: this._by, failure: null, shrunk };
     this._changed.emit();
+  }
+
+  /** Page and file agree again on what the file holds. */
+  private _settled(): void {
+    this._mergedFile = null;
+    this.conflict = null;
+    this.changes?.reset();
   }
 
   private _ended(failure: Error): void {

@@ -5,6 +5,7 @@
 import type { Contents, IContentProvider } from '@jupyterlab/services';
 import { ServerConnection } from '@jupyterlab/services';
 
+import { ApiError } from './api';
 import type { IProtection } from './contracts';
 import { isSameNotebook } from './diff';
 import { SaveFailure } from './filesave';
@@ -26,6 +27,13 @@ class QuietSaveError extends Error {
     super(message, { cause });
     this.name = 'ModalCancelError';
   }
+}
+
+function isNotFound(reason: unknown): boolean {
+  return (
+    reason instanceof ServerConnection.ResponseError &&
+    reason.response.status === 404
+  );
 }
 
 function withoutHash(model: Contents.IModel): Contents.IModel {
@@ -63,67 +71,131 @@ export class IndelibleProvider implements IContentProvider {
   ): Promise<Contents.IModel> {
     const { contentProviderId: _, ...model } = options;
     const ours = this._notebooks.ready(path);
-    if (ours?.canSaveByJournal && model.type === 'notebook') {
-      try {
-        return await this._saveByJournal(ours);
-      } catch (reason) {
-        if (!(reason instanceof SaveFailure) || !reason.isForFullSave) {
-          throw this._quiet(path, reason);
-        }
-        console.info(
-          `Indelible: ${path} is sent whole: ${reason.message} (${reason.code})`
-        );
-      }
-      await this._checkUnchanged(ours, path);
+    if (!ours || model.type !== 'notebook' || ours.mode !== 'full') {
+      return this._rest.save(path, model);
     }
     try {
-      return await this._rest.save(path, model);
+      return (
+        (await this._saveByJournal(ours, path)) ??
+        (await this._saveWhole(ours, path, model))
+      );
     } catch (reason) {
-      const open = this._notebooks.ready(path);
-      if (open && !(reason instanceof ServerConnection.ResponseError)) {
-        open.attempted = model.content;
-      }
-      throw this._quiet(path, reason);
+      throw this._quiet(ours, reason);
     }
   }
 
-  /** Save; what somebody else has written meanwhile is merged first. */
-  private async _saveByJournal(open: OpenNotebook): Promise<Contents.IModel> {
+  /** Have the server write the file; null when everything must be sent instead. */
+  private async _saveByJournal(
+    open: OpenNotebook,
+    path: string
+  ): Promise<Contents.IModel | null> {
+    if (!open.canSaveByJournal) {
+      return null;
+    }
     for (let tries = 1; ; tries++) {
       try {
         return await open.saveByJournal(open.conflict === 'recreate');
       } catch (reason) {
-        const { changes } = open;
-        const code = reason instanceof SaveFailure ? reason.code : '';
-        if (code === 'file_gone') {
-          changes?.fileGone();
-        }
-        if (code !== 'file_changed' || !changes || tries > MERGES) {
+        if (!(reason instanceof SaveFailure)) {
           throw reason;
         }
-        if ((await changes.merge()) === 'conflict') {
-          throw new SaveFailure('conflict', '');
+        if (reason.isForFullSave) {
+          console.info(
+            `Indelible: ${path} is sent whole: ${reason.message} (${reason.code})`
+          );
+          return null;
         }
+        if (reason.code !== 'file_changed' || tries > MERGES) {
+          this._tellGone(open, path, reason.code);
+          throw reason;
+        }
+        await this._merge(open, reason.found);
       }
     }
   }
 
-  /** Before the file is replaced by a PUT, which does not look. Rejects, quietly, when it is not what we know. */
-  private async _checkUnchanged(
+  /** Jupyter's own way. It does not look before it writes, so we do; what we then send is what is here by now. */
+  private async _saveWhole(
+    open: OpenNotebook,
+    path: string,
+    model: Partial<Contents.IModel>
+  ): Promise<Contents.IModel> {
+    for (let tries = 1; ; tries++) {
+      const found = await this._changedHash(open, path);
+      if (found === null) {
+        break;
+      }
+      if (tries > MERGES) {
+        throw new SaveFailure('file_changed', '', '', found);
+      }
+      await this._merge(open, found);
+    }
+    const content = open.freshContent();
+    try {
+      return await this._rest.save(path, { ...model, content });
+    } catch (reason) {
+      if (!(reason instanceof ServerConnection.ResponseError)) {
+        open.attempted = content;
+      }
+      throw reason;
+    }
+  }
+
+  /** Bring in what somebody else has written. Rejects when that needs the user. */
+  private async _merge(
+    open: OpenNotebook,
+    found: string | null
+  ): Promise<void> {
+    const { changes } = open;
+    if (!changes) {
+      throw new SaveFailure('file_changed', '', '', found);
+    }
+    try {
+      if ((await changes.merge()) === 'conflict') {
+        throw new SaveFailure('conflict', '');
+      }
+    } catch (reason) {
+      const isApi = reason instanceof ApiError;
+      if (isApi && reason.code === 'not_a_notebook' && found !== null) {
+        changes.fileBroken(found);
+        throw new SaveFailure('not_a_notebook', reason.message);
+      }
+      throw reason;
+    }
+  }
+
+  /** SHA-256 of what the file holds, if that is not what the page takes it for. */
+  private async _changedHash(
     open: OpenNotebook,
     path: string
-  ): Promise<void> {
+  ): Promise<string | null> {
     const known = open.fileHash;
     let found: string | null = null;
     try {
       const request = { content: false, hash: true };
       found = (await this._rest.get(path, request)).hash ?? null;
     } catch (reason) {
-      throw this._quiet(path, reason);
+      if (!isNotFound(reason)) {
+        throw reason;
+      }
+      if (open.conflict !== 'recreate') {
+        this._tellGone(open, path, 'file_gone');
+        throw new SaveFailure('file_gone', '');
+      }
+      return null;
     }
-    if (known !== null && found !== null && known !== found) {
-      const failure = new SaveFailure('file_changed', '', '', found);
-      throw this._quiet(path, failure);
+    if (known === null || found === null || known === found) {
+      return null;
+    }
+    const isOurs =
+      open.attempted !== null && (await this._isAttempt(open, path));
+    return isOurs ? null : found;
+  }
+
+  /** The file was deleted or moved away; unless it was renamed by us while the save was under way. */
+  private _tellGone(open: OpenNotebook, path: string, code: string): void {
+    if (code === 'file_gone' && open.context.localPath === path) {
+      open.changes?.fileGone();
     }
   }
 
@@ -194,33 +266,20 @@ export class IndelibleProvider implements IContentProvider {
       if (open?.written) {
         return withoutHash(open.written); // The file is written; only the question after it got lost.
       }
-      const isAbsent =
-        reason instanceof ServerConnection.ResponseError &&
-        reason.response.status === 404;
-      throw open && !isAbsent ? this._quiet(path, reason) : reason;
+      throw open && !isNotFound(reason) ? this._quiet(open, reason) : reason;
     }
-    if (!open || !request.hash) {
-      return model;
-    }
-    if (!open.isHashOfOurWrite(model)) {
-      // Without a hash Jupyter compares the times at the next save, and asks.
-      return withoutHash(model);
-    }
-    const known = open.context.contentsModel?.hash;
-    if (open.attempted !== null && known && model.hash !== known) {
-      return (await this._isAttempt(open, path))
-        ? { ...model, hash: known }
-        : model;
-    }
-    return model;
+    // Without a hash Jupyter compares the times at the next save.
+    return !open || !request.hash || open.isHashOfOurWrite(model)
+      ? model
+      : withoutHash(model);
   }
 
-  /** What Jupyter compares around a save: where the server compares by itself, what the page knows is enough. */
+  /** What Jupyter compares around a save: it is compared by us, so what the page knows is enough. */
   private _known(
     open: OpenNotebook | null,
     request: Contents.IFetchOptions
   ): Contents.IModel | null {
-    if (!open || !request.hash) {
+    if (!open || !request.hash || open.mode !== 'full') {
       return null;
     }
     const { byJournal, context } = open;
@@ -228,7 +287,7 @@ export class IndelibleProvider implements IContentProvider {
       return { ...byJournal.model, content: null, hash: byJournal.hash };
     }
     const isBeforeSave = open.written === null && open.isSaveUnderWay;
-    return isBeforeSave && open.canSaveByJournal && context.contentsModel
+    return isBeforeSave && context.contentsModel
       ? { ...context.contentsModel, content: null }
       : null;
   }
@@ -247,12 +306,8 @@ export class IndelibleProvider implements IContentProvider {
   }
 
   /** A failed save of a notebook that is ours is told by the banner and the indicator, not in a dialog. */
-  private _quiet(path: string, reason: unknown): Error {
+  private _quiet(open: OpenNotebook, reason: unknown): Error {
     const error = reason instanceof Error ? reason : new Error(String(reason));
-    const open = this._notebooks.ready(path);
-    if (!open) {
-      return error;
-    }
     open.saveFailed(error);
     return new QuietSaveError(error.message, error);
   }

@@ -181,7 +181,8 @@ export class Recorder implements IRecorder {
       this._isDirty = true;
     }
     const point = this.mark();
-    return this._saves.ask(point, id =>
+    const size = this.context.contentsModel?.size ?? 0;
+    return this._saves.ask(point, size, id =>
       this._sender.send({
         t: 'save',
         wc: this._wc,
@@ -207,13 +208,19 @@ export class Recorder implements IRecorder {
     return this.seq;
   }
 
+  cellsSince(seq: number): number[] | null {
+    this.flush();
+    return this._notebook.cellsSince(seq);
+  }
+
   rebase(hash: string, merged: IMergeResult): void {
     this.flush();
     const point = {
       seq: this.seq,
       keys: this._notebook.keysOfFile(merged.fileCells)
     };
-    this._points.add(point);
+    // A save that began before says nothing of what is in this file.
+    this._points = new WeakSet([point]);
     // Whole, and before the server takes the file for their base: what it has of them is of another.
     if (this._notebook.markForBase(merged, point.keys)) {
       this._isDirty = true;

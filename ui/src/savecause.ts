@@ -49,6 +49,10 @@ function causeByCode(failure: SaveFailure, trans: TranslationBundle): string {
       return trans.__('the file was changed outside, too');
     case 'offline':
       return trans.__('no answer from the server');
+    case 'no_answer':
+      return trans.__('no answer yet; the disk of the file may hang');
+    case 'busy':
+      return trans.__('it is changed faster than it can be merged');
     default:
       return failure.message || failure.code;
   }

@@ -38,17 +38,18 @@ export class FakeRecorder implements IRecorder {
   lastAckAt: number | null = null;
   isDisposed = false;
   canSave = false;
-  readonly fileSeen: Signal<IRecorder, string | null> = new Signal<
-    IRecorder,
-    string | null
-  >(this);
+  readonly epoch = 1;
+  readonly fileSeen: Signal<IRecorder, string> = new Signal<IRecorder, string>(
+    this
+  );
   mark = vi.fn(() => ({ seq: this.seq, keys: [0] }));
   rebase = vi.fn();
   save = vi.fn<IRecorder['save']>();
   saved = vi.fn((point: { seq: number }) => {
     this.isAhead = this.seq > point.seq;
   });
-  settle = vi.fn(async () => undefined);
+  settle = vi.fn(() => this.seq);
+  cellsSince = vi.fn<IRecorder['cellsSince']>(() => []);
   reloading = vi.fn();
   get context(): DocumentRegistry.IContext<INotebookModel> {
     return this.options.context;
@@ -72,7 +73,9 @@ export class FakeProtection implements IProtection {
     open: vi.fn<IApi['open']>(async () => ({ draft: null, others: [] })),
     draft: vi.fn<IApi['draft']>(),
     drafts: vi.fn<IApi['drafts']>(async () => []),
-    discard: vi.fn<IApi['discard']>(async () => undefined)
+    discard: vi.fn<IApi['discard']>(async () => undefined),
+    merge: vi.fn<IApi['merge']>(),
+    version: vi.fn<IApi['version']>()
   };
   flushOrphans = vi.fn(async () => undefined);
   detach = vi.fn<IProtection['detach']>();

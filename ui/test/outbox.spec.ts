@@ -235,7 +235,8 @@ describe('what a killed browser has kept', () => {
     const [copy] = await outbox.copies();
     expect(copy.seq).toBe(1);
     expect(await replay(outbox, copy, 3)).toBeNull();
-    expect(server.materialise(wc).cells[0].source).toBe('one two three');
+    const [cell] = server.materialise(wc).cells as { source: string }[];
+    expect(cell.source).toBe('one two three');
   });
 });
 

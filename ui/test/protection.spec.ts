@@ -33,6 +33,7 @@ class Place {
 
   helloOf(values: Partial<IHello> = {}): IHello {
     return {
+      full_save_because: null,
       protocol: 1,
       version: '0',
       server: 's',

@@ -216,11 +216,17 @@ describe('saving', () => {
     expect(page.recorder.saved).toHaveBeenCalledTimes(1);
   });
 
-  it('keeps Jupyter’s question when the file is really another', async () => {
-    await page.open();
+  it('never writes over a file that is really another, and opens no dialog', async () => {
+    const open = await page.open();
     page.type('!');
     page.file.write(notebook(['theirs']));
-    await expect(page.context.save()).rejects.toThrow('conflict dialog');
+    await expect(page.context.save()).rejects.toMatchObject({
+      name: 'ModalCancelError'
+    });
+    expect(open.lastSave?.failure).toMatchObject({
+      code: 'file_changed'
+    });
+    expect(page.file.model(true).content).toEqual(notebook(['theirs']));
   });
 
   it('does not call a “Save As” elsewhere a save of this file', async () => {

@@ -159,6 +159,8 @@ export class ReferenceServer {
       case 'closed':
         this.closed.set(message.wc, message.how);
         return { t: 'ack', wc: message.wc, seq: 0, closed: true };
+      case 'save':
+        throw new Refusal('not_local');
     }
   }
 

@@ -44,7 +44,8 @@ describe('the file', () => {
   const save = (by: 'user' | 'autosave', failure: Error | null = null) => ({
     at: NOW,
     by,
-    failure
+    failure,
+    shrunk: null
   });
   it.each([
     [{ lastSave: save('autosave') }, 'Autosaved: 15:32'],
@@ -204,7 +205,8 @@ describe('the details', () => {
     const lastSave = {
       at: NOW,
       by: 'user' as const,
-      failure: new Error('Permission denied')
+      failure: new Error('Permission denied'),
+      shrunk: null
     };
     expect(hoverText(status({ lastSave }), trans)).toContain(
       'not saved: Permission denied'
