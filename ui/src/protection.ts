@@ -25,6 +25,15 @@ const FIRST_RETRY_MS = 500;
 const LAST_RETRY_MS = 10_000;
 /** A server without (working) Indelible is asked again so often. */
 const MISSING_RETRY_MS = 30_000;
+/** So many connections that end before a word of the server, while it answers requests: they do not pass. */
+const BARREN = 3;
+const FEED_BLOCKED: IProblem = {
+  code: 'feed_blocked',
+  message: 'the server’s WebSocket cannot be opened',
+  hint: 'Let the proxy pass WebSockets below /indelible/api/feed.',
+  since: '',
+  path: null
+};
 
 export class Protection implements IProtection, ILine {
   constructor(settings: ServerConnection.ISettings) {
@@ -60,9 +69,9 @@ export class Protection implements IProtection, ILine {
   }
 
   get problems(): readonly IProblem[] {
-    return this._ownProblem
-      ? [...this._problems, this._ownProblem]
-      : this._problems;
+    const own = this._ownProblem ? [this._ownProblem] : [];
+    const blocked = this._isFeedBlocked ? [FEED_BLOCKED] : [];
+    return [...this._problems, ...own, ...blocked];
   }
 
   get recorders(): readonly IRecorder[] {
@@ -184,17 +193,24 @@ export class Protection implements IProtection, ILine {
     );
     this._feed = feed;
     feed.received.connect((_, message) => this._onMessage(message));
+    this._barren++;
     feed.closed.connect(() => {
       this._feed = null;
       this._leftovers.disconnected();
       this._recorders.forEach(one => one.disconnected());
-      this._setLink('offline');
+      // Jupyter's own way of saving is left then, and is not to be held up.
+      this._setLink(this._isFeedBlocked ? 'missing' : 'offline');
       this._settle();
       this._later(this._nextRetry());
     });
   }
 
+  private get _isFeedBlocked(): boolean {
+    return this._barren >= BARREN;
+  }
+
   private _onUnreachable(reason: unknown): void {
+    this._barren = 0;
     const status = reason instanceof ApiError ? reason.status : 0;
     if (status === 401 || status === 403) {
       this._setLink('login');
@@ -257,6 +273,7 @@ export class Protection implements IProtection, ILine {
 
   private _onMessage(message: ServerMessage): void {
     if (message.t === 'welcome') {
+      this._barren = 0;
       this._retryMs = FIRST_RETRY_MS;
       this._takeProblems(message.problems);
       this._setLink('connected');
@@ -348,6 +365,8 @@ export class Protection implements IProtection, ILine {
   private _orphansFlushed: Promise<void> = Promise.resolve();
   private _outbox: Outbox;
   private _ownProblem: IProblem | null = null;
+  /** Connections that were begun since the server last said anything. */
+  private _barren = 0;
   private _problems: IProblem[] = [];
   private _recorders: Recorder[] = [];
   private _retryMs = FIRST_RETRY_MS;

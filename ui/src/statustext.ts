@@ -43,6 +43,7 @@ const BLOCKING = new Set([
   'store_unsuitable',
   'journal_off',
   'server_part_broken',
+  'feed_blocked',
   'internal'
 ]);
 
@@ -104,6 +105,8 @@ export function causeOf(problem: IProblem, trans: TranslationBundle): string {
       );
     case 'server_part_broken':
       return trans.__('the server part of Indelible could not be loaded');
+    case 'feed_blocked':
+      return trans.__('a proxy on the way lets no WebSocket through');
     case 'journal_off':
       return trans.__('the journal is switched off');
     case 'outbox_unavailable':

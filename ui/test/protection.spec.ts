@@ -232,6 +232,25 @@ describe('the link', () => {
     expect(place.sockets[1].isClosed).toBe(true);
   });
 
+  it('leaves saving to Jupyter when requests pass and WebSockets do not', async () => {
+    const place = new Place();
+    place.isMute = true;
+    const protection = start(place);
+    await pass();
+    for (let count = 1; count <= 3; count++) {
+      expect(protection.link).not.toBe('missing');
+      place.socket.break();
+      await pass(5_000);
+    }
+    expect(protection.link).toBe('missing');
+    expect(protection.problems.map(one => one.code)).toEqual(['feed_blocked']);
+    place.isMute = false;
+    place.socket.break();
+    await pass(10_000);
+    expect(protection.link).toBe('connected');
+    expect(protection.problems).toEqual([]);
+  });
+
   it('does not wait for ever for a welcome', async () => {
     const place = new Place();
     place.isMute = true;
