@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import logging
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ import pytest
 from indelible.notebook.layout import mark_of
 from indelible.notebook.nbjson import write_notebook
 from indelible.notebook.render import digest_of
+from indelible.service import Service
 
 from .conftest import Fetch, Tab, new_copy
 
@@ -184,6 +187,39 @@ async def test_nothing_outside_the_root_is_written(new_page: NewPage, root: Path
     answer = await page.save(path="../outside.ipynb", file=sha256(outside))
     assert (answer["t"], answer["error"]) == ("nack", "malformed")
     assert outside.read_bytes() == before
+
+
+async def test_notebooks_on_a_disk_that_hangs_do_not_keep_another_from_being_saved(
+    new_page: NewPage, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save, there_again = service.files.save, threading.Event()
+
+    def hangs(request: Any, *more: Any) -> Any:
+        if request.path != "n.ipynb":
+            there_again.wait(30)
+        return save(request, *more)
+
+    monkeypatch.setattr(service.files, "save", hangs)
+    hung = [await new_page(notebook("a"), f"hung{number}.ipynb") for number in range(4)]
+    page = await new_page(notebook("a"))
+    for one in (*hung, page):
+        await one.type(0, "mine")
+    waiting = [asyncio.ensure_future(one.save()) for one in hung]
+    try:
+        assert (await page.save())["t"] == "wrote"
+        assert page.path.read_bytes() == as_nbformat_writes(page.content)
+        assert not any(one.done() for one in waiting)
+    finally:
+        there_again.set()
+    assert [(await one)["t"] for one in waiting] == ["wrote"] * 4
+
+
+async def test_nothing_is_remembered_of_a_file_that_nobody_is_saving(new_page: NewPage, service: Service) -> None:
+    for name in ("n.ipynb", "m.ipynb"):
+        page = await new_page(notebook("a"), name)
+        await page.type(0, "mine")
+        assert (await page.save())["t"] == "wrote"
+    assert dict(service.upkeep.saver._locks) == {}
 
 
 # -- what Jupyter does besides writing --

@@ -41,6 +41,9 @@ log = logging.getLogger("indelible")
 FOR_JUPYTER = (SaveRefused, BaseUnavailable, Superseded, WorkingCopyUnknown)
 """After these the page sends the whole notebook through Jupyter's own API."""
 
+SAVING_AT_ONCE = 8
+"""Notebooks: the disk of one may be hung, and must not keep the others from being saved."""
+
 is_announced_by_us: ContextVar[bool] = ContextVar("is_announced_by_us", default=False)
 """Whether Jupyter's event of a save is about a file that we have written. Listeners run in the emitter's context."""
 
@@ -62,7 +65,7 @@ class Saves:
         self._contents, self._service = contents, service
         self._reports, self._events = reports, events
         self.signer = Signer(contents.notary)
-        self._workers = ThreadPoolExecutor(2, thread_name_prefix="indelible-save")
+        self._workers = ThreadPoolExecutor(SAVING_AT_ONCE, thread_name_prefix="indelible-save")
         self._told: str | None = None
         self._running: set[asyncio.Task[None]] = set()
 
