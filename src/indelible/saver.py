@@ -13,6 +13,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from weakref import WeakValueDictionary
 
 from .basekeeper import content_as_blobs, keep_content, read_base
 from .clock import Clock
@@ -77,7 +78,8 @@ class Saver:
         self._clock = clock
         self._layouts: OrderedDict[str, Layout] = OrderedDict()
         self._hashes: OrderedDict[Path, tuple[files.Identity, str]] = OrderedDict()
-        self._locks: dict[Path, threading.Lock] = {}
+        # A lock is there while somebody holds it or waits for it.
+        self._locks: WeakValueDictionary[Path, threading.Lock] = WeakValueDictionary()
         self._lock = threading.Lock()
         self._swept: dict[Path, float] = {}
 
