@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .basekeeper import read_base
+from .basekeeper import Bases, read_base
 from .errors import BlobDamaged, BlobUnknown, JournalBehind, Malformed, NotANotebook
 from .model import Draft, Source, Version
 from .notebook.compare import same_json
@@ -87,8 +87,9 @@ def _conflict(one: Conflict) -> dict[str, Any]:
 class Merger:
     """Merges of one server. Safe from any thread; nothing is written but versions."""
 
-    def __init__(self, saver: Saver, blobs: Blobs, versions: Versions) -> None:
+    def __init__(self, saver: Saver, blobs: Blobs, versions: Versions, bases: Bases | None = None) -> None:
         self._saver, self._blobs, self._versions = saver, blobs, versions
+        self._bases = bases or Bases()
 
     def merge(self, request: MergeRequest, draft: Draft, path: Path) -> MergeAnswer:
         """Keep what the file holds, and merge it with the draft.
@@ -129,6 +130,7 @@ class Merger:
         if one.base is None or (file not in (None, one.base)):
             versions = self._versions.of(one.root, one.path)
             chunks = next((version.chunks for version in versions if version.hash == file), None)
+            chunks = chunks or self._bases.find(file, self._blobs)
         if chunks is None:
             return NOTHING
         try:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
-from .basekeeper import read_base
-from .errors import BaseUnavailable, FileChanged, IndelibleError, NotLocal, SaveRefused, WorkingCopyUnknown
+from .basekeeper import Locate, read_base
+from .errors import BaseUnavailable, FileChanged, FileGone, IndelibleError, NotLocal, SaveRefused, WorkingCopyUnknown
 from .fs.replace import real_target
 from .merging import MergeAnswer, Merger, MergeRequest
 from .model import Draft, Save
@@ -16,9 +16,6 @@ from .saver import Sign, Written
 from .space import Space
 from .tabs import Live
 from .upkeep import Upkeep
-
-Locate = Callable[[str], Path]
-"""Gives the file of the notebook at an API path; raises LookupError where notebooks are no local files."""
 
 
 class NotebookFiles:
@@ -40,15 +37,13 @@ class NotebookFiles:
 
     def save(self, request: Save, draft: Draft | None, sign: Sign | None = None) -> Written:
         """Write the notebook's file; on return it is on disk. Raises what Saver.save raises, StoreError."""
-        saver, health = self._upkeep.saver, self._upkeep.health
+        health = self._upkeep.health
         place = f"save {request.path}"
         try:
             path = self._located(request.path)
-            if draft is None:
-                known = saver.check(path, request.file)
-                written = Written(hash=known, seq=request.seq, size=path.stat().st_size, is_changed=False, cells=-1)
-            else:
-                written = saver.save(request, draft, path, sign)
+            written = (
+                self._unedited(request, path) if draft is None else self._upkeep.saver.save(request, draft, path, sign)
+            )
         except SaveRefused:
             raise
         except FileChanged:
@@ -61,10 +56,25 @@ class NotebookFiles:
         self._space.saved(real_target(path).parent, written.size)
         return written
 
+    def saved_by_jupyter(self, path: str) -> None:
+        """Jupyter itself has written the notebook's file: whatever kept us from it is over."""
+        self._upkeep.health.worked(f"save {path}")
+
+    def _unedited(self, request: Save, path: Path) -> Written:
+        """There is nothing to write: the file holds what the page does."""
+        try:
+            known = self._upkeep.saver.check(path, request.file)
+        except FileGone as error:
+            if request.creates:
+                # The journal has no word of it, the page has all.
+                raise SaveRefused("the file is gone, and the journal has nothing of it", path=error.path) from error
+            raise
+        return Written(hash=known, seq=request.seq, size=path.stat().st_size, is_changed=False, cells=-1)
+
     def merge(self, request: MergeRequest) -> MergeAnswer:
         """Keep what the file holds and merge it with a working copy. Raises what Merger.merge raises, StoreError."""
         store = self._upkeep.store
-        merger = Merger(self._upkeep.saver, store.blobs, store.versions)
+        merger = Merger(self._upkeep.saver, store.blobs, store.versions, self._upkeep.bases)
         try:
             return merger.merge(request, store.journal.draft(request.working_copy), self._located(request.path))
         except BaseUnavailable:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .afterwork import Afterwork
-from .basekeeper import ReadFile
+from .basekeeper import Locate, ReadFile
 from .checkpointing import Checkpoints
 from .clock import Clock, SystemClock
 from .config import Settings
@@ -20,7 +20,7 @@ from .fs import free_bytes
 from .health import Health
 from .meter import Meter, NoMeter
 from .model import BlobId, Edit, Opening, Saved, Seq, State, WorkingCopy
-from .notebookfiles import Locate, NotebookFiles
+from .notebookfiles import NotebookFiles
 from .store.contract import Done
 from .store.references import blobs_in_edit
 from .store.store import Store
@@ -62,7 +62,7 @@ class Service:
         self.files = NotebookFiles(self.upkeep, locate)
         self.drafts = Drafts(self.upkeep, read_file)
         self.checkpoints = Checkpoints(self.upkeep)
-        self._afterwork = Afterwork(self.upkeep, read_file)
+        self._afterwork = Afterwork(self.upkeep, read_file, locate)
         self.upkeep.on_heavy = self._afterwork.fold
         self._meter = meter or NoMeter()
         self._inflight: dict[tuple[str, int], float] = {}
@@ -127,7 +127,10 @@ class Service:
     def open(self, opening: Opening, ask: Ask) -> WorkingCopy | None:
         """A connected tab has this working copy open; what the journal knows of it. Raises Superseded, StoreError."""
         self.tabs.opened(opening, ask)
-        return self.upkeep.store.journal.open(opening, self.upkeep.root_id)
+        known = self.upkeep.store.journal.open(opening, self.upkeep.root_id)
+        if known is None or known.base_chunks is None:
+            self._afterwork.opened(opening)
+        return known
 
     def left(self, working_copy: str, ask: Ask) -> None:
         """The connection that had it open is gone. Does not block."""
@@ -187,6 +190,7 @@ class Service:
         state = {"clean": None, "discard": State.DISCARDED, "away": State.AWAY}[how]
         self.tabs.closed(working_copy)
         self._afterwork.forget(working_copy)
+        self.upkeep.bases.forget(working_copy)
         self.upkeep.store.journal.close_working_copy(working_copy, epoch, state)
 
     def renamed(self, working_copy: str | None, old: str, new: str) -> None:

@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
+from .basekeeper import Bases
 from .clock import Clock
 from .config import Settings
 from .errors import JournalOff, StoreDamaged, StoreError
@@ -40,6 +41,7 @@ class Upkeep:
         self.clock = clock
         self.health = health
         self.tabs = tabs
+        self.bases = Bases()
         self.is_open: Store | None = None
         """The store, while there is one."""
         self.on_heavy: Callable[[HeavyText], None] = lambda text: None
@@ -140,7 +142,7 @@ class Upkeep:
                 is_over = one.state is State.DISCARDED and one.edited_at < oldest
                 if one.id not in self.tabs and (is_over or not one.is_draft):
                     store.journal.close_working_copy(one.id, one.epoch, None)
-            store.prune(self._intents.blobs())
+            store.prune([*self._intents.blobs(), *self.bases.blobs(lambda one: one in self.tabs)])
         except StoreError as error:
             self.health.failed(error)
 

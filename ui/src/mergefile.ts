@@ -3,7 +3,7 @@ import type { ISharedNotebook, SharedCell } from '@jupyter/ydoc';
 import type { ICell, INotebookMetadata } from '@jupyterlab/nbformat';
 
 import type { IMergeAnswer } from './protocol';
-import { changeCell } from './putcells';
+import { changeCell, losesTrust } from './putcells';
 
 /** For each conflict: whose cell is to stand. */
 export type Choice = 'ours' | 'theirs' | 'both';
@@ -26,6 +26,8 @@ export interface IMergeResult {
   readonly fileCells: (number | null)[];
   /** Cells that are not as the file has them. */
   readonly differing: number[];
+  /** By index here: the file's cell, where it was put in; JupyterLab may have made something more of it. */
+  readonly read: (ICell | null)[];
   readonly isMetaTheirs: boolean;
 }
 
@@ -36,13 +38,11 @@ export function applyMerge(
   choices: readonly Choice[] = []
 ): IMergeResult {
   const targets = targetsOf(answer, choices);
-  const isMetaTheirs = answer.is_meta_theirs || takesMeta(answer, choices);
+  const hasMetaChoice = takesMeta(answer, choices);
   notebook.transact(() => {
     arrange(notebook, targets, answer.trusted);
-    if (!answer.is_meta_ours) {
-      const meta = takesMeta(answer, choices)
-        ? metaOfFile(answer)
-        : answer.meta;
+    if (!answer.is_meta_ours || hasMetaChoice) {
+      const meta = hasMetaChoice ? metaOfFile(answer) : answer.meta;
       notebook.metadata = meta.metadata as INotebookMetadata;
       setFormat(notebook, meta);
     }
@@ -59,7 +59,10 @@ export function applyMerge(
   const differing = targets.flatMap((one, index) =>
     one.isTheirs ? [] : [index]
   );
-  return { fileCells, differing, isMetaTheirs };
+  const read = targets.map(one => (one.isTheirs ? one.cell : null));
+  // A choice does not tell the file's format.
+  const isMetaTheirs = answer.is_meta_theirs && !hasMetaChoice;
+  return { fileCells, differing, read, isMetaTheirs };
 }
 
 /** Of the two formats the later one; the interface does not tell that it can be set. */
@@ -128,8 +131,8 @@ function newCellId(): string {
  * the cursor; the others are moved past them.
  */
 function staying(
-  cells: readonly SharedCell.Cell[],
-  targets: readonly ITarget[]
+  cells: readonly ICell[],
+  targets: readonly Pick<ITarget, 'ours' | 'cell'>[]
 ): Set<number> {
   const rows: { last: number; before: number }[] = [];
   // For each length of a row, the candidate that ends with the lowest index.
@@ -152,11 +155,12 @@ function staying(
   return found;
 }
 
-/** Whether a cell can only be replaced: its type and its id never change. */
-function isAnother(here: SharedCell.Cell, wanted: ICell): boolean {
+/** Whether a cell can only be replaced: its type and its id never change, nor is trust taken from it. */
+function isAnother(here: ICell, wanted: ICell): boolean {
   return (
     here.cell_type !== wanted.cell_type ||
-    (typeof wanted.id === 'string' && wanted.id !== here.id)
+    (typeof wanted.id === 'string' && wanted.id !== here.id) ||
+    losesTrust(here, wanted)
   );
 }
 
@@ -168,31 +172,40 @@ function arrange(
 ): void {
   // The list of cells is brought up to date only after the transaction, so nothing is looked up in it meanwhile.
   const cells = [...notebook.cells];
-  const before = cells.map(cell => cell.toJSON() as SharedCell.Cell);
-  const stays = staying(before, targets);
+  const before = cells.map(cell => cell.toJSON() as ICell);
+  const wanted = targets.map(({ ours, cell }) =>
+    cell
+      ? withTrust(cell, isTrusted, ours === null ? null : before[ours])
+      : null
+  );
+  const stays = staying(
+    before,
+    targets.map(({ ours }, index) => ({ ours, cell: wanted[index] }))
+  );
   for (let index = cells.length - 1; index >= 0; index--) {
     if (!stays.has(index)) {
       notebook.deleteCell(index);
     }
   }
-  targets.forEach(({ ours, cell }, index) => {
-    const wanted = cell && withTrust(cell, isTrusted);
+  targets.forEach(({ ours }, index) => {
+    const cell = wanted[index];
     if (ours !== null && stays.has(ours)) {
-      if (wanted) {
-        changeCell(cells[ours], wanted);
+      if (cell) {
+        changeCell(cells[ours], cell);
       }
       return;
     }
-    const inserted = wanted ?? (ours === null ? null : before[ours]);
+    const inserted = cell ?? (ours === null ? null : before[ours]);
     if (inserted) {
       notebook.insertCell(index, inserted as SharedCell.Cell);
     }
   });
 }
 
-function withTrust(cell: ICell, isTrusted: boolean): ICell {
-  if (cell.cell_type !== 'code' || !isTrusted) {
-    return cell;
-  }
-  return { ...cell, metadata: { ...cell.metadata, trusted: true } };
+/** Outputs are trusted when the file's are, or when they are here already and trusted. */
+function withTrust(cell: ICell, isTrusted: boolean, here: ICell | null): ICell {
+  const mayStay = here?.metadata.trusted === true && !losesTrust(here, cell);
+  return cell.cell_type === 'code' && (isTrusted || mayStay)
+    ? { ...cell, metadata: { ...cell.metadata, trusted: true } }
+    : cell;
 }

@@ -70,12 +70,13 @@ export class NotebookTrack {
     this._meta.isDirty = base === null || this._meta.isOldFormat;
   }
 
-  /** `read`: the cells as they were read; see CellTrack.compareTo. */
-  compareTo(read: readonly ICell[]): void {
+  /** `read`: the cells as they were read, null where that does not matter; see CellTrack.compareTo. */
+  compareTo(read: readonly (ICell | null)[]): void {
     const hasIds = this._meta.hasCellIds;
     this._present.forEach((track, index) => {
-      if (read[index] && track.dirty.size === 0) {
-        track.compareTo(read[index], hasIds);
+      const cell = read[index];
+      if (cell && track.dirty.size === 0) {
+        track.compareTo(cell, hasIds);
       }
     });
   }
@@ -201,7 +202,7 @@ export class NotebookTrack {
       keys.every((key, index) => key === fileKeys[index]);
     this._isOrderDirty ||= !isSameOrder;
     this._meta.isDirty ||= !isMetaTheirs;
-    return this.hasUnsent;
+    return !isSameOrder || !isMetaTheirs || differing.length > 0;
   }
 
   /** The file holds everything up to `seq`, and is the base now. */

@@ -9,7 +9,11 @@ import type {
   IBaseCellMetadata,
   ICell
 } from '@jupyterlab/nbformat';
-import { JSONExt, type JSONValue } from '@lumino/coreutils';
+import {
+  JSONExt,
+  type JSONValue,
+  type PartialJSONObject
+} from '@lumino/coreutils';
 
 import { joined, outputsOf, pairCells } from './diff';
 
@@ -30,7 +34,11 @@ export function putCells(
       }
       if (kind === 'added') {
         notebook.insertCell(at, after as SharedCell.Cell);
-      } else if (kind === 'changed' && before?.cell_type !== after.cell_type) {
+      } else if (
+        kind === 'changed' &&
+        before &&
+        (before.cell_type !== after.cell_type || losesTrust(before, after))
+      ) {
         notebook.deleteCell(at);
         notebook.insertCell(at, after as SharedCell.Cell);
       } else if (kind === 'changed' && beforeIndex !== null) {
@@ -84,15 +92,46 @@ function differ(a: unknown, b: unknown): boolean {
   return !JSONExt.deepEqual((a ?? null) as JSONValue, (b ?? null) as JSONValue);
 }
 
+/**
+ * Whether a cell that is trusted would get outputs that are not. It can only be replaced: JupyterLab never takes trust
+ * away from a cell that it shows.
+ */
+export function losesTrust(here: ICell, wanted: ICell): boolean {
+  return (
+    wanted.cell_type === 'code' &&
+    here.metadata.trusted === true &&
+    wanted.metadata.trusted !== true &&
+    outputsOf(wanted).length > 0 &&
+    differ(outputsOf(here), outputsOf(wanted))
+  );
+}
+
+/** Trust is not metadata: it stays, unless it is given. What JupyterLab derives of other metadata, it derives again. */
+function changeMetadata(
+  cell: ISharedNotebook['cells'][number],
+  wanted: PartialJSONObject
+): void {
+  const here = cell.getMetadata() as PartialJSONObject;
+  const isTrusted = here.trusted === true || wanted.trusted === true;
+  const next = isTrusted ? { ...wanted, trusted: true } : wanted;
+  if (!differ(here, next)) {
+    return;
+  }
+  for (const name of Object.keys(here)) {
+    if (!(name in next) && name !== 'trusted') {
+      cell.deleteMetadata(name);
+    }
+  }
+  cell.setMetadata(next as Partial<IBaseCellMetadata>);
+}
+
 /** Make a cell of the same type what is wanted; what is equal is not touched, nor is the text around a change. */
 export function changeCell(
   cell: ISharedNotebook['cells'][number],
   wanted: ICell
 ): void {
   changeText(cell, joined(wanted.source));
-  if (differ(cell.getMetadata(), wanted.metadata)) {
-    cell.setMetadata(wanted.metadata as Partial<IBaseCellMetadata>);
-  }
+  changeMetadata(cell, wanted.metadata as PartialJSONObject);
   if (cell.cell_type === 'code') {
     const code = cell as ISharedCodeCell;
     const outputs = outputsOf(wanted);

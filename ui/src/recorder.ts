@@ -56,6 +56,8 @@ interface ISaving {
   hash: string | null;
   /** The server wants some cells whole first. */
   isRefused: boolean;
+  /** The edit that has to be acked first: what the server had of its cells will go. */
+  after: number;
 }
 
 export class Recorder implements IRecorder {
@@ -157,7 +159,7 @@ export class Recorder implements IRecorder {
       this._begin(hash, point.keys.length);
       this._announce();
     } else {
-      this._saving = { point, hash, isRefused: false };
+      this._saving = { point, hash, isRefused: false, after: this._wholeSeq };
       this._sendSaved();
     }
     this._tell();
@@ -176,11 +178,7 @@ export class Recorder implements IRecorder {
       const failure = new SaveFailure('offline', 'the server is not in reach');
       return Promise.reject(failure);
     }
-    if (this._notebook.hasUnsent) {
-      // What is no edit, such as the kernel's name, is in the file all the same.
-      this._isDirty = true;
-    }
-    const point = this.mark();
+    const point = this._markAll();
     const size = this.context.contentsModel?.size ?? 0;
     return this._saves.ask(point, size, id =>
       this._sender.send({
@@ -204,12 +202,11 @@ export class Recorder implements IRecorder {
   }
 
   settle(): number {
-    this.flush();
-    return this.seq;
+    return this._markAll().seq;
   }
 
   cellsSince(seq: number): number[] | null {
-    this.flush();
+    this._markAll();
     return this._notebook.cellsSince(seq);
   }
 
@@ -225,8 +222,10 @@ export class Recorder implements IRecorder {
     if (this._notebook.markForBase(merged, point.keys)) {
       this._isDirty = true;
       this.flush();
+      this._wholeSeq = this.seq;
     }
     this.saved(point, hash);
+    this._notebook.compareTo(merged.read);
   }
 
   reloading(base: string | null, cells: number, read?: readonly ICell[]): void {
@@ -235,6 +234,12 @@ export class Recorder implements IRecorder {
     // The content is replaced in the microtasks that follow the read; of an empty one nothing may be seen.
     const timer = window.setTimeout(() => this._reloaded(), RELOAD_MS);
     this._reload = { base, cells, read, timer };
+  }
+
+  /** A save point that holds what the page shows, also what is no edit, such as the kernel's name. */
+  private _markAll(): ISavePoint {
+    this._isDirty ||= this._notebook.hasUnsent;
+    return this.mark();
   }
 
   /** Put what is dirty into an edit, if anything is. */
@@ -265,7 +270,7 @@ export class Recorder implements IRecorder {
         break;
       case 'ack':
         if (message.saved) {
-          this._onSaved();
+          this._onSaved(message.seq);
         } else if (message.seq > 0) {
           this._onAck(message.seq);
         }
@@ -498,7 +503,11 @@ export class Recorder implements IRecorder {
       this._announce();
       return;
     }
+    const wasEarly = this.acked < (this._saving?.after ?? 0);
     this._flights.ack(seq, Date.now());
+    if (wasEarly) {
+      this._sendSaved();
+    }
     if (this._flights.size === 0) {
       this._refusals = 0;
     }
@@ -551,6 +560,9 @@ export class Recorder implements IRecorder {
     if (refused || nack.key !== undefined) {
       // At once, in the outbox at least: a later ack must not stand for what was refused.
       this._record(false);
+      if (this._saving && nack.seq <= this._saving.after) {
+        this._saving.after = this._wholeSeq = this.seq;
+      }
     }
   }
 
@@ -572,7 +584,10 @@ export class Recorder implements IRecorder {
     if (!this._saving || !this._sender.isReady) {
       return;
     }
-    const { point, hash } = this._saving;
+    const { point, hash, after } = this._saving;
+    if (this.acked < after) {
+      return;
+    }
     if (hash !== null && this._notebook.markLateOnBase(point.seq)) {
       // Built on the base that goes: the server needs them whole before it.
       this._record(false);
@@ -581,9 +596,9 @@ export class Recorder implements IRecorder {
     this._sender.send(savedOf(this._copy(), point.seq, hash, order));
   }
 
-  private _onSaved(): void {
-    if (!this._saving) {
-      return;
+  private _onSaved(seq: number): void {
+    if (this._saving?.point.seq !== seq) {
+      return; // The answer to an earlier one: what was said since is still under way.
     }
     const { point, hash } = this._saving;
     this._saving = null;
@@ -615,6 +630,7 @@ export class Recorder implements IRecorder {
     this._isFromDraft = this._isDirty = false;
     this._flights = new Flights();
     this._rev = this._savedSeq = this._editSeq = this._inFile = 0;
+    this._wholeSeq = 0;
     this._saving = null;
     this._dirtySince = null;
     // In a draft above every key that the working copy may have used before.
@@ -725,6 +741,8 @@ export class Recorder implements IRecorder {
   private _signalTimer = 0;
   private _timer = 0;
   private _wasReset = false;
+  /** The edit that brought whole what is not as in a file that was merged. */
+  private _wholeSeq = 0;
   private _wc = newId();
 }
 

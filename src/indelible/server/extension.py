@@ -164,6 +164,7 @@ class Indelible(ExtensionApp):
     async def _on_contents_event(self, logger: Any, schema_id: str, data: dict[str, Any]) -> None:
         if data.get("action") == "save" and str(data["path"]).endswith(".ipynb") and not is_announced_by_us.get():
             self.metrics.saved_by_jupyter()
+            self.service.files.saved_by_jupyter(str(data["path"]).strip("/"))
         if data.get("action") != "rename":
             return
         old, new = str(data["source_path"]).strip("/"), str(data["path"]).strip("/")
