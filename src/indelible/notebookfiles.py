@@ -95,7 +95,6 @@ class NotebookFiles:
                 found = self._news(live)
                 if found is not None:
                     live.ask({"t": "file", "wc": live.opening.working_copy, "hash": found})
-
         self._space.look(self._sizes())
 
     def _sizes(self) -> Mapping[Path, int]:
@@ -118,8 +117,9 @@ class NotebookFiles:
             seen = (status.st_ino, status.st_size, status.st_mtime_ns)
             if live.seen == seen:
                 return None
-            is_first, live.seen = live.seen is None, seen
             found = self._upkeep.saver.present(path)
+            # Not before: what could not be read is looked at again.
+            is_first, live.seen = live.seen is None, seen
         except (IndelibleError, OSError, LookupError):
             return None
         return None if is_first and found == live.opening.base else found

@@ -89,8 +89,13 @@ class Service:
         self.upkeep.close()
 
     def tick(self) -> None:
-        """Every few seconds: keep the store in order, look whether somebody else has written an open notebook."""
-        if self.settings.journal and self.upkeep.tick():
+        """Every few seconds: keep the store in order."""
+        if self.settings.journal:
+            self.upkeep.tick()
+
+    def watch(self) -> None:
+        """Every second, in a thread that may hang: look whether somebody else has written an open notebook."""
+        if self.store is not None:
             self.files.watch()
 
     # -- what tabs say --

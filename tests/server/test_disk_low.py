@@ -138,7 +138,7 @@ async def test_a_disk_that_fills_up_is_told_to_pages_while_every_save_still_work
         await book.type(1, "two, edited")
         assert (await book.save())["t"] == "wrote"
         patched.setattr(service.files._space, "_measure", device_and_free)
-        await asyncio.get_running_loop().run_in_executor(None, service.tick)
+        await asyncio.get_running_loop().run_in_executor(None, service.watch)
     await until(lambda: [one["action"] for one in events] == ["began", "over"])
     assert service.problems() == []
     assert sources(book.path) == ["one, edited", "two, edited"]
@@ -149,6 +149,6 @@ async def test_the_stores_disk_is_watched_with_no_notebook_open(
 ) -> None:
     watch = Space(service.health, lambda folder: (1, MARGIN_BYTES - 1))
     monkeypatch.setattr(service.files, "_space", watch)
-    await asyncio.get_running_loop().run_in_executor(None, service.tick)
+    await asyncio.get_running_loop().run_in_executor(None, service.watch)
     assert service.store is not None
     assert [(one["code"], one["path"]) for one in service.problems()] == [("disk_low", str(service.store.folder))]

@@ -200,7 +200,7 @@ async def test_a_journal_that_cannot_be_read_is_a_failed_save_and_a_problem(
 
     with monkeypatch.context() as broken:
         broken.setattr(service.store.journal, "draft", full)
-        assert (await book.save())["error"] == "disk_full"
+        assert (await book.save())["error"] == "store_failed"
     event = await an_event(events)
     assert (event["action"], event["cause"]) == ("failed", "disk_full")
     assert [(one["code"], one["is_about_file"]) for one in service.problems()] == [("disk_full", False)]

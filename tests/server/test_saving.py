@@ -14,12 +14,14 @@ from typing import Any
 import nbformat
 import pytest
 
+from indelible.errors import DiskFull
 from indelible.notebook.layout import mark_of
 from indelible.notebook.nbjson import write_notebook
 from indelible.notebook.render import digest_of
 from indelible.service import Service
 
 from .conftest import Fetch, Tab, new_copy
+from .test_feed import until
 
 NewTab = Callable[..., Awaitable[Tab]]
 Notebook = dict[str, Any]
@@ -88,6 +90,13 @@ def new_page(new_tab: NewTab, root: Path) -> Callable[..., Awaitable[Page]]:
 NewPage = Callable[..., Awaitable[Page]]
 
 
+def has_base(service: Service, page: Page) -> bool:
+    """Whether the store has what the page's next edits build on."""
+    assert service.store is not None
+    one = service.store.journal.draft(page.copy).working_copy
+    return one.base == page.base and one.base_chunks is not None
+
+
 def as_nbformat_writes(content: Notebook) -> bytes:
     text: str = nbformat.writes(nbformat.from_dict(content))  # type: ignore[no-untyped-call]
     return (text + "\n").encode()
@@ -150,7 +159,27 @@ async def test_a_deleted_file_comes_back_only_when_that_is_wanted(new_page: NewP
     assert (answer["t"], answer["error"]) == ("unsaved", "file_gone")
     assert not page.path.exists()
     answer = await page.save(creates=True)
-    assert answer["t"] == "unsaved" or page.path.read_bytes() == as_nbformat_writes(page.content)
+    assert answer["t"] == "wrote"
+    assert page.path.read_bytes() == as_nbformat_writes(page.content)
+
+
+async def test_a_deleted_file_that_was_saved_before_comes_back_too(new_page: NewPage, service: Service) -> None:
+    page = await new_page(notebook("a", "b"))
+    await page.type(0, "mine")
+    assert (await page.save())["t"] == "wrote"
+    message = {"t": "saved", "wc": page.copy, "epoch": 1, "seq": page.seq, "hash": page.base, "order": [[0, 2]]}
+    assert (await page.tab.ask(message | {"cells": 2}, "ack", "nack"))["t"] == "ack"
+    await until(lambda: has_base(service, page))
+    page.path.unlink()
+    assert (await page.save(creates=True))["t"] == "wrote"
+    assert page.path.read_bytes() == as_nbformat_writes(page.content)
+
+
+async def test_a_deleted_file_that_was_never_edited_is_left_to_jupyter(new_page: NewPage) -> None:
+    page = await new_page(notebook("a"))
+    page.path.unlink()
+    assert (await page.save())["error"] == "file_gone"
+    assert (await page.save(creates=True))["error"] == "save_refused"
 
 
 @pytest.mark.parametrize(
@@ -325,3 +354,66 @@ async def test_a_lone_surrogate_is_saved_as_jsons_escape(new_page: NewPage) -> N
     assert (await page.save(trusted=True))["t"] == "wrote"
     assert b"\\ud83d" in page.path.read_bytes()
     assert "".join(json.loads(page.path.read_bytes())["cells"][0]["source"]) == "x = '\ud83d'"
+
+
+async def test_a_store_that_fails_leaves_the_save_to_jupyter(
+    new_page: NewPage, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = await new_page(notebook("a"))
+    before = page.path.read_bytes()
+    await page.type(0, "mine")
+    assert service.store is not None
+
+    def full(*arguments: Any) -> None:
+        raise DiskFull("no space left in the store")
+
+    monkeypatch.setattr(service.store.journal, "writing", full)
+    answer = await page.save()
+    assert (answer["t"], answer["error"]) == ("unsaved", "store_failed")
+    assert "no space left in the store" in answer["message"]
+    assert page.path.read_bytes() == before
+
+
+async def test_a_file_that_is_renamed_right_after_the_save_is_saved(
+    new_page: NewPage, jp_serverapp: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = await new_page(notebook("a"))
+    await page.type(0, "mine")
+    contents = jp_serverapp.contents_manager
+    get = contents.get
+
+    async def renamed_before(path: str, **options: Any) -> Any:
+        page.path.rename(page.path.with_name("moved.ipynb"))
+        return await get(path, **options)
+
+    monkeypatch.setattr(contents, "get", renamed_before)
+    answer = await page.save()
+    moved = page.path.with_name("moved.ipynb")
+    assert (answer["t"], answer["hash"]) == ("wrote", sha256(moved))
+    assert answer["model"]["path"] == "n.ipynb"
+    assert moved.read_bytes() == as_nbformat_writes(page.content)
+
+
+@pytest.mark.parametrize("is_trusted", [True, False])
+async def test_what_a_save_dropped_is_as_trusted_as_it_was(
+    new_page: NewPage, jp_fetch: Fetch, is_trusted: bool
+) -> None:
+    page = await new_page(notebook("a = 1\n" * 100, "b", outputs=[HTML]))
+    await page.type(1, "c")
+    assert (await page.save(trusted=is_trusted))["t"] == "wrote"
+    await page.type(0, "")
+    dropped = (await page.save())["shrunk"]["version"]
+    answer = await jp_fetch("indelible", "api", "versions", str(dropped), params={"path": "n.ipynb"})
+    cells = json.loads(answer.body)["cells"]
+    assert ["".join(cell["source"]) for cell in cells] == ["a = 1\n" * 100, "c"]
+    assert [cell["metadata"].get("trusted", False) for cell in cells] == [is_trusted, is_trusted]
+
+
+async def test_a_file_that_somebody_else_wrote_is_told(new_page: NewPage) -> None:
+    page = await new_page(notebook("a"))
+    await page.type(0, "mine")
+    page.path.write_bytes(write_notebook(notebook("theirs")))
+    told = await page.tab.hear("file")
+    while told["hash"] != sha256(page.path):
+        told = await page.tab.hear("file")
+    assert told["wc"] == page.copy

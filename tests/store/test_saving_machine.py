@@ -403,6 +403,7 @@ class Saving(RuleBasedStateMachine):
     def time_passes(self, hours: float) -> None:
         self.clock.hours += hours
         self.service.tick()
+        self.service.watch()
         for tab in list(self.live):
             self.settles(tab)
 

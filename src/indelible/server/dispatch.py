@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from ..errors import BlobUnknown, IndelibleError, StalePart
+from ..errors import BlobUnknown, IndelibleError, StalePart, StoreError
 from ..model import Edit, Opening, Save, Saved, Seq
 from ..notebook.messages import Closed, Have, Hello, Message, Ping, Renamed, Upload
 from ..notebook.wire import PROTOCOL
@@ -16,6 +16,8 @@ log = logging.getLogger("indelible")
 
 Reply = Callable[[dict[str, Any]], None]
 """Sends a message to the tab. Called on any thread."""
+
+STORE_FAILED = "store_failed"
 
 OnSave = Callable[[Save, Reply], None]
 """Takes what is in the journal at once, writes it later; the answer goes through `reply`."""
@@ -105,9 +107,10 @@ class Desk:
 
 
 def unsaved(message: Save, error: IndelibleError) -> dict[str, Any]:
-    """The answer to a save that did not happen."""
+    """The answer to a save that did not happen. What the store cannot do, Jupyter's own way of saving may."""
     answer = {"t": "unsaved", "wc": message.working_copy, "id": message.id}
-    return answer | {"error": error.code, "message": str(error), "hint": error.hint}
+    code = STORE_FAILED if isinstance(error, StoreError) else error.code
+    return answer | {"error": code, "message": str(error), "hint": error.hint}
 
 
 def refusal(message: Message | None, error: IndelibleError) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from .metrics import Metrics, shared
 from .savereports import SaveReports
 from .saving import Saves, is_announced_by_us
 
-TICK_S = 5
+TICK_S, WATCH_S = 5, 1
 EVENTS = "https://events.jupyter.org/jupyter_server/contents_service/v1"
 
 
@@ -54,6 +55,7 @@ class Indelible(ExtensionApp):
     _failure: Exception | None = None
     # There while the service runs.
     _ticking: ioloop.PeriodicCallback | None = None
+    _watching: ioloop.PeriodicCallback
 
     def initialize_settings(self) -> None:
         # What is raised here would switch the extension off, and no page would ever be told why.
@@ -91,6 +93,10 @@ class Indelible(ExtensionApp):
         self.serverapp.event_logger.add_listener(schema_id=EVENTS, listener=self._on_contents_event)
         self._ticking = ioloop.PeriodicCallback(self._tick, TICK_S * 1000)
         self._ticking.start()
+        # A disk that hangs holds this thread up, and nothing else; the next look waits until it is back.
+        self._watcher = ThreadPoolExecutor(1, thread_name_prefix="indelible-watch")
+        self._watching = ioloop.PeriodicCallback(self._watch, WATCH_S * 1000)
+        self._watching.start()
 
     def initialize_handlers(self) -> None:
         assert self.serverapp is not None
@@ -117,6 +123,8 @@ class Indelible(ExtensionApp):
         """Flush and close; what tabs send after this waits in their outboxes."""
         if self._ticking is not None:
             self._ticking.stop()
+            self._watching.stop()
+            self._watcher.shutdown(wait=False)
             await self.saves.close()
             self.metrics.now.exclude(self.service)
             await asyncio.get_running_loop().run_in_executor(None, self.service.close)
@@ -160,6 +168,9 @@ class Indelible(ExtensionApp):
 
     async def _tick(self) -> None:
         await asyncio.get_running_loop().run_in_executor(None, self.service.tick)
+
+    async def _watch(self) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._watcher, self.service.watch)
 
     async def _on_contents_event(self, logger: Any, schema_id: str, data: dict[str, Any]) -> None:
         if data.get("action") == "save" and str(data["path"]).endswith(".ipynb") and not is_announced_by_us.get():

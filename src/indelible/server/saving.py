@@ -8,6 +8,7 @@ import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
+from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from ..errors import (
 from ..fs.failures import circumstances
 from ..merging import MergeAnswer, MergeRequest
 from ..model import Draft, Save, Seq
+from ..notebook.nbjson import Notebook
 from ..saver import Written
 from ..service import Service
 from .dispatch import Reply, unsaved
@@ -165,10 +167,38 @@ class Saves:
         sign = partial(self.signer.sign, loop, request.path) if request.is_trusted else None
         written = await loop.run_in_executor(self._workers, self._service.files.save, request, draft, sign)
         self._reports.saved(request, written, time.monotonic() - began)
-        model = await ensure_async(self._contents.get(request.path, content=False))
+        model = await self._model(request.path, written)
         if draft is not None:
             self._announce(request.path, model)
         return answer(request, written, model)
+
+    async def _model(self, path: str, written: Written) -> dict[str, Any]:
+        """What Jupyter says of the file. The save is made, whatever has become of its name since."""
+        try:
+            model: dict[str, Any] = await ensure_async(self._contents.get(path, content=False))
+        except Exception:
+            log.warning("%s is saved, but cannot be found under that name any more", path, exc_info=True)
+            now = datetime.now(timezone.utc)
+            model = {
+                "name": path.rpartition("/")[2],
+                "path": path,
+                "type": "notebook",
+                "format": None,
+                "content": None,
+                "mimetype": None,
+                "writable": True,
+                "size": written.size,
+                "created": now,
+                "last_modified": now,
+            }
+        return model
+
+    @staticmethod
+    def mark_trusted(notebook: Notebook) -> None:
+        """As Jupyter's contents API marks a notebook whose signature it knows."""
+        for cell in notebook["cells"]:
+            if cell["cell_type"] == "code":
+                cell["metadata"] = {**cell["metadata"], "trusted": True}
 
     def _announce(self, path: str, model: dict[str, Any]) -> None:
         """Hooks and events, as after Jupyter's own save. The file is written: their failures do not undo that."""
