@@ -7,7 +7,6 @@ import json
 import random
 from pathlib import Path
 
-
 METADATA = {"kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}}
 """With a kernel's name JupyterLab asks nothing when it opens the notebook."""
 
