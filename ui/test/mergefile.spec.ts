@@ -301,7 +301,7 @@ describe('after a merge', () => {
       }),
       { numRuns: RUNS }
     );
-  }, 120_000);
+  }, 300_000);
 
   it('what the file holds leaves the journal', async () => {
     const server = new ReferenceServer();
