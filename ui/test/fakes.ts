@@ -195,6 +195,7 @@ export class FakeContext {
     session: null
   };
   contentsModel: Contents.IModel | null = null;
+  localPath = this.path;
   isReady = false;
   isDisposed = false;
   populated = new PromiseDelegate<void>();
