@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 import struct
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -52,8 +53,6 @@ async def test_an_edit_is_acked_and_is_in_the_journal(new_tab: NewTab, service: 
 async def test_the_ack_comes_after_the_commit_and_not_before(
     new_tab: NewTab, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import threading
-
     assert service.store is not None
     journal, gate = service.store.journal, threading.Event()
     attempt = journal._attempt
@@ -184,12 +183,29 @@ async def test_the_server_asks_for_everything_when_the_base_is_gone(
 ) -> None:
     base = notebook(root / "n.ipynb", "one")
     tab, copy = await new_tab(), new_copy()
+    notebook(root / "n.ipynb", "changed by somebody before the tab could be asked about it")
     await tab.open(copy, "n.ipynb", base, 1)
-    notebook(root / "n.ipynb", "changed by somebody before the first edit")
     await tab.say({"t": "edit", "wc": copy, "epoch": 1, "seq": 1, "at": 0, "cells": [{"key": 0, "source": "edited"}]})
     assert (await tab.hear("resync"))["wc"] == copy
     await tab.edit(copy, 2, **whole("edited"))
     assert [cell["source"] for cell in service.drafts.one(copy).notebook.content["cells"]] == ["edited"]
+
+
+async def test_a_file_that_changes_before_the_first_edit_leaves_what_that_builds_on(
+    new_tab: NewTab, root: Path, service: Service
+) -> None:
+    base = notebook(root / "n.ipynb", "one", "two")
+    tab, copy = await new_tab(), new_copy()
+    await tab.open(copy, "n.ipynb", base, 2)
+    assert service.store is not None
+    store = service.store
+    await until(lambda: service.upkeep.bases.find(base, store.blobs) is not None)
+    assert service.drafts.every() == []  # Opening makes no draft.
+    notebook(root / "n.ipynb", "changed by somebody before the first edit")
+    await tab.edit(copy, 1, cells=[{"key": 0, "source": "edited"}])
+    await until(lambda: store.journal.draft(copy).working_copy.base_chunks is not None)
+    content = service.drafts.one(copy).notebook.content
+    assert [cell["source"] for cell in content["cells"]] == ["edited", "two"]
 
 
 async def test_drafts_follow_a_rename_in_the_file_browser(
@@ -301,3 +317,21 @@ async def test_errors_of_requests_have_names(jp_fetch: Fetch) -> None:
     assert (status, body["error"]) == (400, "malformed")
     status, body = await refused(jp_fetch("indelible", "api", "edits", method="POST", body="x" * 1_100_000))
     assert (status, body["error"]) == (413, "too_large")
+
+
+async def test_a_tab_that_sends_faster_than_can_be_taken_is_cut_off(
+    new_tab: NewTab, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("indelible.server.feed.WAITING_BYTES", 300_000)
+    tab, gate = await new_tab(), threading.Event()
+    monkeypatch.setattr(service, "lacking", lambda blobs: gate.wait(10) and [])
+    await tab.say({"t": "have", "id": 1, "hashes": ["0" * 64]})
+    for number in range(10):
+        await tab.say({"t": "ping", "n": number, "x": "x" * 40_000})
+    while await asyncio.wait_for(tab.socket.read_message(), 10) is not None:
+        pass
+    assert tab.socket.close_code == 1008
+    tab.socket.close()
+    gate.set()
+    # What it had sent and nobody has acked is still in its outbox; a new connection takes it.
+    assert await (await new_tab()).ask({"t": "ping", "n": 1}, "pong") == {"t": "pong", "n": 1}

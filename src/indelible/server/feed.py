@@ -27,7 +27,7 @@ from .saving import Saves
 PING_S, PONG_WITHIN_S = 5, 12
 PARSED_ON_THE_LOOP = 32_768
 """Bytes; a longer message is parsed in an executor, since the event loop must not stand still."""
-WAITING_MESSAGES = 2_000
+WAITING_MESSAGES, WAITING_BYTES = 2_000, 64 * 2**20
 MESSAGE_BYTES = 33 * 2**20
 
 
@@ -39,6 +39,7 @@ class FeedHandler(WebSocketMixin, JupyterHandler, websocket.WebSocketHandler):
     def initialize(self, service: Service, saves: Saves, metrics: Metrics) -> None:
         self._service, self._saves, self._metrics = service, saves, metrics
         self._arrived: asyncio.Queue[str | bytes] = asyncio.Queue()
+        self._waiting_bytes = 0
         self._outgoing: deque[dict[str, Any]] = deque()
         self._is_sending = False
         self._is_open = False
@@ -76,7 +77,8 @@ class FeedHandler(WebSocketMixin, JupyterHandler, websocket.WebSocketHandler):
 
     def on_message(self, message: str | bytes) -> None:
         self._heard_at = self._loop.time()
-        if self._arrived.qsize() > WAITING_MESSAGES:
+        self._waiting_bytes += len(message)
+        if self._arrived.qsize() > WAITING_MESSAGES or self._waiting_bytes > WAITING_BYTES:
             self.close(1008, "too many messages wait")
             return
         self._arrived.put_nowait(message)
@@ -106,6 +108,7 @@ class FeedHandler(WebSocketMixin, JupyterHandler, websocket.WebSocketHandler):
     async def _take_all(self) -> None:
         while True:
             raw = await self._arrived.get()
+            self._waiting_bytes -= len(raw)
             try:
                 if len(raw) > PARSED_ON_THE_LOOP:
                     message = await self._loop.run_in_executor(None, self._parsed, raw)
