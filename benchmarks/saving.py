@@ -61,7 +61,7 @@ class Traffic:
 
     def watch(self, page: Page) -> None:
         """From now on, HTTP bodies and WebSocket messages (before compression)."""
-        page.on("requestfinished", lambda one: self._add(one.sizes()["requestBodySize"]))
+        page.on("request", lambda one: self._add(len(one.post_data_buffer or b"")))
         page.on("websocket", lambda socket: self._listen(socket))
 
     def _listen(self, socket: WebSocket) -> None:

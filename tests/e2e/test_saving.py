@@ -34,7 +34,8 @@ class Traffic:
 
     @property
     def puts(self) -> list[str]:
-        return [one.url for one in self.requests if one.method == "PUT"]
+        """Of notebooks; JupyterLab writes its workspace now and then."""
+        return [one.url for one in self.requests if one.method == "PUT" and "/api/contents/" in one.url]
 
 
 def as_nbformat_writes(notebook: dict[str, Any]) -> str:
