@@ -61,7 +61,8 @@ class Traffic:
 
     def watch(self, page: Page) -> None:
         """From now on, HTTP bodies and WebSocket messages (before compression)."""
-        page.on("request", lambda one: self._add(len(one.post_data_buffer or b"")))
+        # By the header: of a large body the browser's protocol tells nothing else.
+        page.on("requestfinished", lambda one: self._add(int(one.header_value("content-length") or 0)))
         page.on("websocket", lambda socket: self._listen(socket))
 
     def _listen(self, socket: WebSocket) -> None:
