@@ -108,7 +108,7 @@ def jupyter(
                     "--JupyterNotebookApp.expose_app_in_browser=True",
                     "--ServerApp.disable_check_xsrf=True", *options,
                 ],
-                env=environment, stdout=log, stderr=log, start_new_session=True,
+                env=environment, cwd=home, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
         running = Running(pid=process.pid, url=f"http://127.0.0.1:{port}/", token=token, root=root, started_after_s=0)
         try:

@@ -6,9 +6,11 @@ from pathlib import Path
 
 from playwright.sync_api import BrowserContext, expect
 
+from .apps import IN_LAB
+from .conftest import NewBrowser, NewServer
 from .notebooks import Notebook, assert_same, read, small_notebook, write
 from .pages import OpenNotebook, open_in, open_notebook
-from .servers import JupyterServer
+from .servers import App, JupyterServer
 from .waiting import wait_until
 
 
@@ -144,3 +146,29 @@ def test_what_a_save_drops_is_one_click_away(calm_server: JupyterServer, context
     wait_until(lambda: sources(book.content()) == sources(before), "the cells")
     book.save()
     assert sources(read(path)) == sources(before)
+
+
+@IN_LAB
+def test_two_servers_on_one_folder_lose_nothing_of_each_other(
+    new_server: NewServer, app: App, new_browser: NewBrowser
+) -> None:
+    """Each has a store of its own and knows nothing of the other; so do the two browsers."""
+    one, other = new_server(app), new_server(app)
+    other.root = one.root
+    path = write(one.start().root / "shared.ipynb", small_notebook("a = 1\nb = 2", "c = 3", "d = 4"))
+    other.start()
+    first = open_notebook(new_browser().context, one, "shared.ipynb").wait_for_kernel()
+    second = open_notebook(new_browser().context, other, "shared.ipynb").wait_for_kernel()
+    first.wait_until_protected()
+    second.wait_until_protected()
+    first.type_in(0, "\nfirst server")
+    second.type_in(2, "\nsecond server")
+    second.wait_until_protected()
+    first.save()
+    second.save()
+    expected = ["a = 1\nb = 2\nfirst server", "c = 3", "d = 4\nsecond server"]
+    assert sources(read(path)) == expected
+    assert sources(second.content()) == expected
+    wait_until(lambda: sources(first.content()) == expected, "the first server's tab to show what the second saved")
+    assert not first.dialogs()
+    assert not second.dialogs()

@@ -13,6 +13,7 @@ from playwright.sync_api import BrowserContext, Request
 from .notebooks import assert_same, modern, read, real_notebook, write
 from .pages import OpenNotebook, open_notebook
 from .servers import JupyterServer
+from .waiting import wait_until
 
 
 class Traffic:
@@ -121,3 +122,24 @@ def test_what_is_typed_during_a_save_stays_unsaved(calm_server: JupyterServer, c
     assert_same(read(path), book.content())
     assert "during" in "".join(read(path)["cells"][2]["source"])
     assert not leftovers(calm_server.root)
+
+
+@pytest.mark.parametrize("app", ["lab"])
+def test_save_as_writes_the_new_file_and_leaves_the_old_one(
+    calm_server: JupyterServer, context: BrowserContext
+) -> None:
+    old, new = calm_server.root / "before.ipynb", calm_server.root / "after.ipynb"
+    write(old, modern(real_notebook()))
+    saved = old.read_bytes()
+    book = open_notebook(context, calm_server, old.name).wait_for_kernel()
+    book.wait_until_protected()
+    book.type_in(2, "\ntyped before")
+    held = book.content()
+    book.page.evaluate("void window.jupyterapp.commands.execute('docmanager:save-as')")
+    dialog = book.page.locator(".jp-Dialog")
+    dialog.locator("input").fill(new.name)
+    dialog.get_by_role("button", name="Save", exact=True).click()
+    wait_until(new.exists, "the new file")
+    wait_until(lambda: not book.dialogs(), "the dialog to go")
+    assert_same(held, read(new))
+    assert old.read_bytes() == saved
