@@ -59,6 +59,7 @@ export class FileChanges implements IDisposable {
 
   /** What the user was asked is answered otherwise, or has no object any more. */
   reset(): void {
+    this._asksAbout = null;
     if (this._isAsking) {
       this._notice?.dispose();
     }
@@ -75,12 +76,16 @@ export class FileChanges implements IDisposable {
       this._seen = hash; // Ours, most likely: to be looked at when the save is over.
       return;
     }
-    if (this._open.conflict !== 'recreate') {
-      // It is there again, or as it was, or another one: the next save finds out what is to be asked now.
+    const { conflict, fileHash } = this._open;
+    if (hash === this._asksAbout) {
+      return;
+    }
+    if (conflict === 'gone' || conflict === 'broken' || hash === fileHash) {
+      // It is there again, or another one, or as it was: the next save finds out whether anything is to be asked.
       this._open.conflict = null;
       this.reset();
     }
-    if (hash === this._open.fileHash) {
+    if (hash === fileHash) {
       return;
     }
     if (this._open.isAhead) {
@@ -137,6 +142,7 @@ export class FileChanges implements IDisposable {
     this._open.conflict = 'gone';
     const trans = this._trans;
     this._ask(
+      null,
       trans.__(
         'The file was deleted or moved outside. The notebook is safe in the journal, and is not written again unless you say so.'
       ),
@@ -167,6 +173,7 @@ export class FileChanges implements IDisposable {
     this._open.conflict = 'broken';
     const trans = this._trans;
     this._ask(
+      hash,
       trans.__(
         'What was written into the file outside is no notebook. It is kept; the notebook here is safe in the journal, and is not written over it unless you say so.'
       ),
@@ -249,10 +256,12 @@ export class FileChanges implements IDisposable {
     const isKnown = this._open.conflict === 'merge' && this._notice;
     this._open.conflict = 'merge';
     if (isKnown) {
+      this._asksAbout = answer.hash;
       return;
     }
     const trans = this._trans;
     this._ask(
+      answer.hash,
       trans._n(
         'The file was changed outside: %1 cell differs there and here. Both are kept; saving waits for your choice.',
         'The file was changed outside: %1 cells differ there and here. Both are kept; saving waits for your choice.',
@@ -336,10 +345,15 @@ export class FileChanges implements IDisposable {
     );
   }
 
-  /** A notice that stays until it is answered. */
-  private _ask(text: string, actions: readonly INoticeAction[]): void {
+  /** A notice that stays until it is answered; `about` is the hash of the file that it asks about. */
+  private _ask(
+    about: string | null,
+    text: string,
+    actions: readonly INoticeAction[]
+  ): void {
     this._say(text, actions);
     this._isAsking = true;
+    this._asksAbout = about;
   }
 
   /** One notice at a time; without actions it goes by itself. */
@@ -350,6 +364,7 @@ export class FileChanges implements IDisposable {
     }
     this._notice?.dispose();
     this._isAsking = false;
+    this._asksAbout = null;
     const notice = new Notice({ text, actions, trans: this._trans });
     this._notice = notice;
     notice.disposed.connect(() => {
@@ -365,6 +380,7 @@ export class FileChanges implements IDisposable {
 
   private _api: IApi;
   private _choose: Choose;
+  private _asksAbout: string | null = null;
   /** The notice wants an answer. */
   private _isAsking = false;
   private _isDisposed = false;

@@ -144,6 +144,23 @@ describe('a file that somebody else writes', () => {
     expect(inFile()).toEqual(['one?', 'two, outside']);
   });
 
+  it('goes on asking when the server tells, later than the save found out, that the file has changed', async () => {
+    page.type('!');
+    page.file.write(notebook(['one?', 'two']));
+    page.protection.api.merge.mockResolvedValue(conflicting('one?'));
+    const saved = expect(page.context.save()).rejects.toThrow();
+    await changes.fileChanged(page.file.hash);
+    await saved;
+    await changes.fileChanged(page.file.hash);
+    expect(open.conflict).toBe('merge');
+    expect(said()).toMatch(/saving waits for your choice/);
+    // As it was before: nothing is in conflict any more.
+    page.file.hash = open.fileHash!;
+    await changes.fileChanged(page.file.hash);
+    expect(open.conflict).toBeNull();
+    expect(said()).toBeNull();
+  });
+
   it('asks again when the conflict became another while the user chose', async () => {
     page.type('!');
     page.file.write(notebook(['one?', 'two']));
